@@ -1,0 +1,84 @@
+"""What differs between machines: addresses, ports, secrets, folders. From the environment and ``.env``.
+
+What differs between sales teams (tiers, sequences, templates, windows, caps) is the playbook.
+Only the edge reads settings: cli, defs, web, runtime. Floors below take values as arguments.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """One field, one variable: ``home`` is ``LEADOPS_HOME``, and so on (see ``.env.example``)."""
+
+    model_config = SettingsConfigDict(env_prefix="LEADOPS_", env_file=".env", extra="ignore")
+
+    home: Path = Field(Path(".leadops"), description="Everything leadops writes; also DAGSTER_HOME.")
+    playbook: Path = Field(PROJECT_ROOT / "playbook" / "playbook.yaml", description="The playbook file.")
+    database_url: SecretStr | None = Field(
+        None, description="A real Postgres (postgresql://...); unset: the embedded one in LEADOPS_HOME."
+    )
+    dagster_url: SecretStr | None = Field(
+        None,
+        description="Dagster's own storage; unset: a second database on the same server.",
+    )
+
+    bind: str = Field("127.0.0.1", description="Address every server of ours listens on.")
+    webserver_port: int = Field(3000, description="Dagster UI.")
+    ingest_port: int = Field(8400, description="POST /v1/events.")
+    ingest_key: SecretStr | None = Field(
+        None, description="Bearer key of POST /v1/events; unset: one is made in LEADOPS_HOME."
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        description="Keys digests of addresses and reply tokens; unset: one is made in LEADOPS_HOME. "
+        "Changing it orphans suppressions.",
+    )
+
+    crm_dir: Path | None = Field(
+        None, description="Folder of the files CRM (rows in, write-backs out); unset: LEADOPS_HOME/crm."
+    )
+    email: Literal["outbox", "smtp"] = Field("outbox", description="How mail leaves.")
+    outbox_dir: Path | None = Field(None, description="Unset: LEADOPS_HOME/outbox.")
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = 25
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_starttls: bool = False
+    smtp_timeout_s: float = 20.0
+
+    sensor_grace_s: float = Field(
+        1.0, description="How long an event may wait before the safety-net sensor asks for a run."
+    )
+    automation: bool = Field(
+        False,
+        description="Sensors and schedules start running. Set by `leadops up` and `demo`; "
+        "a bare `dg dev` mails nobody.",
+    )
+
+    @property
+    def crm_path(self) -> Path:
+        return self.crm_dir or self.home / "crm"
+
+    @property
+    def outbox_path(self) -> Path:
+        return self.outbox_dir or self.home / "outbox"
+
+
+@cache
+def settings() -> Settings:
+    """The process's settings, read once. Relative paths are anchored so children agree."""
+    found = Settings()
+    for name in ("home", "playbook", "crm_dir", "outbox_dir"):
+        value = getattr(found, name)
+        if value is not None:
+            setattr(found, name, Path(value).expanduser().resolve())
+    return found
