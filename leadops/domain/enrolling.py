@@ -1,0 +1,100 @@
+"""Should this lead be in a sequence now? Enrol, raise, refuse with a reason, or leave as it is. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from leadops.domain.sequencing import raised_tier
+from leadops.playbook.model import Playbook
+from leadops.terms import ExitReason, LeadState, Tier
+
+
+class Verdict(StrEnum):
+    ENROL = "enrol"
+    RAISE = "raise"
+    REFUSE = "refuse"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True, slots=True)
+class PastEnrolment:
+    """One enrolment the lead has had. ``live`` ones hold the person's one place."""
+
+    enrolment_id: str
+    lead_event_id: str
+    enrolled_at: datetime
+    ended_at: datetime | None
+    tier: Tier
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolDecision:
+    """``reason`` for REFUSE. ``to_person``: a rep must see the lead because no sequence will."""
+
+    verdict: Verdict
+    reason: ExitReason | None = None
+    enrolment_id: str | None = None
+    to_person: bool = False
+
+
+_LEAVE = EnrolDecision(Verdict.LEAVE)
+_GONE = frozenset({ExitReason.OPTED_OUT, ExitReason.COMPLAINED, ExitReason.BOUNCED, ExitReason.LEFT_COMPANY})
+
+
+def decide(
+    state: LeadState,
+    tier: Tier,
+    past: Sequence[PastEnrolment],
+    suppressed: bool,
+    playbook: Playbook,
+    now: datetime,
+) -> EnrolDecision:
+    """The decision for one scored lead at ``now`` (aware UTC).
+
+    A lead event that has been acted on once is never acted on again (R18): replaying the log enrols nobody.
+    """
+    live = next((e for e in past if e.live), None)
+    if live is not None:
+        higher = raised_tier(live.tier, tier)
+        return _LEAVE if higher is None else EnrolDecision(Verdict.RAISE, enrolment_id=live.enrolment_id)
+    if state.last_lead_event is None or state.last_lead_at is None:
+        return _LEAVE
+    if any(e.lead_event_id == state.last_lead_event for e in past):
+        return _LEAVE
+    reason = _why_not(state, state.last_lead_at, past, suppressed, playbook, now)
+    if reason is None:
+        return EnrolDecision(Verdict.ENROL)
+    # Somebody a person is already dealing with came back: nobody else will answer them.
+    stop = state.stop
+    returned = stop is not None and stop.reason not in _GONE and state.last_lead_at > stop.at
+    wants_contact = reason is ExitReason.NO_ADDRESS and state.phone is not None
+    return EnrolDecision(Verdict.REFUSE, reason, to_person=returned or wants_contact)
+
+
+def _why_not(
+    state: LeadState,
+    lead_at: datetime,
+    past: Sequence[PastEnrolment],
+    suppressed: bool,
+    playbook: Playbook,
+    now: datetime,
+) -> ExitReason | None:
+    rules = playbook.enrolment
+    if state.is_test:
+        return ExitReason.TEST_OR_SPAM
+    if state.stop is not None:
+        return state.stop.reason
+    if suppressed:
+        return ExitReason.SUPPRESSED
+    if state.address is None:
+        return ExitReason.NO_ADDRESS
+    if now - lead_at > timedelta(days=rules.max_age_days):
+        return ExitReason.TOO_OLD
+    cooldown = timedelta(days=rules.cooldown_days)
+    if any(now - (e.ended_at or e.enrolled_at) < cooldown for e in past):
+        return ExitReason.COOLDOWN
+    return None
