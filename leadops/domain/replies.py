@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from email.utils import parseaddr
 
+from leadops.domain import opt_out_words
 from leadops.domain import reply_words as words
 from leadops.domain.return_dates import return_date
 from leadops.domain.timing import add_business_days
@@ -45,6 +46,7 @@ _ATTRIBUTION = re.compile(
 _ATTRIBUTION_START = re.compile(r"^(?:on|am|le|el|il|em|a|op|den|w dniu|dnia)\b.*\d", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|(?<=[。！？；])\s*|\n+")
 _LEFT_MAX_CHARS = 240
+_DONT = re.compile(r"\b(?:do not|don't|dont|never|cannot|can't) \w+ (?:me|us)?")  # "don't call me" is no wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,9 @@ def classify(inbound: Inbound, now: datetime, default_ooo_days: float) -> ReplyV
         return ReplyVerdict(ReplyClass.OWN_COPY, own)
     subject = _plain(inbound.subject)
     new_text = _plain(new_text_of(inbound.text))
-    if words.OPT_OUT_WORD.fullmatch(_bare(_SUBJECT_PREFIX.sub("", subject))) and not _is_answer(subject):
+    if opt_out_words.OPT_OUT_WORD.fullmatch(_bare(_SUBJECT_PREFIX.sub("", subject))) and not _is_answer(
+        subject
+    ):
         return ReplyVerdict(ReplyClass.OPT_OUT, "the subject asks to unsubscribe")
     machine = _machine(inbound, subject, new_text)
     if machine:
@@ -182,7 +186,7 @@ def _human_verdict(subject: str, new_text: str) -> ReplyVerdict:
         return ReplyVerdict(ReplyClass.HUMAN, "no new text")
     lines = [_bare(line) for line in new_text.splitlines() if line.strip()][:3]
     clauses = [_bare(clause) for sentence in sentences for clause in sentence.split(",")]
-    if any(words.OPT_OUT_WORD.fullmatch(unit) for unit in (*lines, *clauses)):
+    if any(opt_out_words.OPT_OUT_WORD.fullmatch(unit) for unit in (*lines, *clauses)):
         return ReplyVerdict(ReplyClass.OPT_OUT, "an opt-out word on its own")
     if any(map(_opts_out, sentences)):
         return ReplyVerdict(ReplyClass.OPT_OUT, "asks not to be contacted or to be removed")
@@ -193,7 +197,7 @@ def _human_verdict(subject: str, new_text: str) -> ReplyVerdict:
 
 def _yes_or_no(sentences: list[str]) -> ReplyVerdict:
     no = any(words.NEGATIVE.search(s) for s in sentences)
-    yes = any(words.POSITIVE.search(words.NEGATIVE.sub(" ", s)) for s in sentences)
+    yes = any(words.POSITIVE.search(_DONT.sub(" ", words.NEGATIVE.sub(" ", s))) for s in sentences)
     if no and yes:
         return ReplyVerdict(ReplyClass.HUMAN, "says both yes and no")
     if no:
@@ -204,7 +208,7 @@ def _yes_or_no(sentences: list[str]) -> ReplyVerdict:
 
 
 def _opts_out(sentence: str) -> bool:
-    return bool(words.OPT_OUT.search(sentence)) and not words.NOT_OPT_OUT.search(sentence)
+    return bool(opt_out_words.OPT_OUT.search(sentence)) and not opt_out_words.NOT_OPT_OUT.search(sentence)
 
 
 def _tells_of_leaver(new_text: str) -> bool:

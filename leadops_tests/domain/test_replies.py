@@ -22,7 +22,10 @@ CASES = [
 OPEN = [c for c in CASES if not c["held_back"]]
 HELD_BACK = [c for c in CASES if c["held_back"]]
 
-# Measured once, on the first run over the held-back third, after the rules were final.
+# Measured once, on the first run over the held-back third. Its cases are of the same hand as the rules, so:
+# cases with a "round" were written later, to be hard. Of the opt-outs of round 2 the rules of the time found
+# 32 of 50, of round 3 then 23 of 40, of round 4 then 25 of 30; every
+# miss went to a person. They are among the open cases since.
 HELD_BACK_ACCURACY = 75 / 76
 HELD_BACK_OPT_OUT_RECALL = 1.0
 
@@ -55,8 +58,20 @@ def figures(cases: list[dict]) -> tuple[float, float, list[str]]:
 def test_the_labelled_set_covers_every_class_and_eleven_languages():
     assert len(CASES) >= 160
     assert {c["expect"] for c in CASES} == set(ReplyClass) - {ReplyClass.NEW_LEAD}
-    assert {c["lang"] for c in CASES} >= {"en", "de", "fr", "es", "it", "pt", "nl", "zh", "ja", "pl", "sv"}
-    assert len(HELD_BACK) == len(CASES) // 3
+    assert {c.get("lang") for c in CASES} >= {
+        "en",
+        "de",
+        "fr",
+        "es",
+        "it",
+        "pt",
+        "nl",
+        "zh",
+        "ja",
+        "pl",
+        "sv",
+    }
+    assert len(HELD_BACK) == sum("round" not in c for c in CASES) // 3
 
 
 def test_on_the_open_cases_no_opt_out_is_missed_and_accuracy_is_at_least_95_percent():
@@ -73,7 +88,8 @@ def test_on_the_held_back_cases_the_figures_are_those_measured_once():
 
 @pytest.mark.parametrize("case", [c for c in CASES if c["expect"] == "human"], ids=lambda c: c["id"])
 def test_no_person_is_taken_for_a_machine(case):
-    assert of(case).reply_class in (ReplyClass.HUMAN, ReplyClass.POSITIVE, ReplyClass.NEGATIVE)
+    found = of(case).reply_class
+    assert found in (ReplyClass.HUMAN, ReplyClass.POSITIVE, ReplyClass.NEGATIVE), case["text"]
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c["expect"] == "out_of_office"], ids=lambda c: c["id"])
