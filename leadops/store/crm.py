@@ -1,0 +1,145 @@
+"""What the CRM and its people are owed: the write-back outbox and handoffs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import insert
+
+from leadops.store.engine import TEXTS, rows, sql
+from leadops.store.tables import crm_writebacks, handoffs
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """One action the CRM is to be told, once: ``dedupe_key`` says which."""
+
+    dedupe_key: str
+    kind: str  # touch, score, enrolment, task
+    lead_id: str
+    payload: Mapping[str, Any]
+
+
+def enqueue(connection: Connection, owed: Iterable[Owed], *, now: datetime) -> None:
+    """Put actions into the outbox; one already there is left as it is."""
+    values = [
+        {
+            "dedupe_key": o.dedupe_key,
+            "kind": o.kind,
+            "lead_id": o.lead_id,
+            "payload": dict(o.payload),
+            "state": "pending",
+            "created_at": now,
+            "due_at": now,
+        }
+        for o in sorted(owed, key=lambda o: o.dedupe_key)
+    ]
+    if values:
+        connection.execute(insert(crm_writebacks).on_conflict_do_nothing(), values)
+
+
+_CLAIM = sql(
+    """
+    with due as (
+        select dedupe_key from crm_writebacks
+        where state = 'pending' and due_at <= :now
+        order by due_at, dedupe_key limit :limit for update skip locked
+    )
+    update crm_writebacks w set due_at = :until, attempts = attempts + 1
+    from due where w.dedupe_key = due.dedupe_key
+    returning w.dedupe_key, w.kind, w.lead_id, w.payload, w.attempts, w.created_at,
+        (select l.state -> 'crm_ids' from leads l where l.lead_id = w.lead_id) as crm_ids
+    """
+)
+_DONE = sql(
+    """update crm_writebacks set state = 'done', done_at = :now, detail = null
+    where dedupe_key = any(:keys) and state = 'pending'""",
+    keys=TEXTS,
+)
+_RETRY = sql(
+    """update crm_writebacks set due_at = :due, detail = :detail
+    where dedupe_key = :key and state = 'pending'"""
+)
+_FAILED = sql(
+    """update crm_writebacks set state = 'failed', done_at = :now, detail = :detail
+    where dedupe_key = :key and state = 'pending'"""
+)
+_PENDING = sql("select count(*) from crm_writebacks where state = 'pending'")
+
+
+def claim_writebacks(
+    connection: Connection, *, now: datetime, limit: int, lease: timedelta
+) -> list[dict[str, Any]]:
+    """Take due actions; they come back by themselves after ``lease`` unless recorded (told at least once,
+    and once only to the CRM because its adapter deduplicates by key)."""
+    return rows(connection, _CLAIM, now=now, limit=limit, until=now + lease)
+
+
+def writebacks_done(connection: Connection, keys: Sequence[str], *, now: datetime) -> None:
+    """The CRM has these."""
+    if keys:
+        connection.execute(_DONE, {"keys": sorted(keys), "now": now})
+
+
+def writeback_retry(connection: Connection, key: str, *, due: datetime, detail: str) -> None:
+    """Try again at ``due``."""
+    connection.execute(_RETRY, {"key": key, "due": due, "detail": detail})
+
+
+def writeback_failed(connection: Connection, key: str, *, now: datetime, detail: str) -> None:
+    """The CRM refuses it for good: a person's list."""
+    connection.execute(_FAILED, {"key": key, "now": now, "detail": detail})
+
+
+def writebacks_pending(connection: Connection) -> int:
+    """How many actions the CRM is still owed."""
+    return int(connection.execute(_PENDING).scalar_one())
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """A lead given to a person."""
+
+    handoff_id: str
+    lead_id: str
+    enrolment_id: str | None
+    event_id: str
+    reason: str
+    owner: str
+    created_at: datetime
+    sla_due_at: datetime
+
+
+_OPEN = sql("select distinct lead_id from handoffs where acted_at is null and lead_id = any(:ids)", ids=TEXTS)
+_ACTED = sql(
+    """update handoffs h set acted_at = m.at::timestamptz
+    from unnest(:leads, :moments) as m(lead_id, at)
+    where h.lead_id = m.lead_id and h.acted_at is null and m.at::timestamptz >= h.created_at""",
+    leads=TEXTS,
+    moments=TEXTS,
+)
+
+
+def open_handoffs(connection: Connection, lead_ids: Iterable[str]) -> set[str]:
+    """Those of these leads that already wait on somebody."""
+    return {r["lead_id"] for r in rows(connection, _OPEN, ids=sorted(lead_ids))}
+
+
+def hand_off(connection: Connection, given: Sequence[Handoff]) -> set[str]:
+    """Record handoffs; returns the ids that were new."""
+    if not given:
+        return set()
+    statement = insert(handoffs).on_conflict_do_nothing().returning(handoffs.c.handoff_id)
+    values = [{f: getattr(h, f) for f in Handoff.__dataclass_fields__} for h in given]
+    return set(connection.execute(statement, values).scalars())
+
+
+def record_rep_action(connection: Connection, at_by_lead: Mapping[str, datetime]) -> None:
+    """A rep acted on these leads: closes what waited on them."""
+    if at_by_lead:
+        ids = sorted(at_by_lead)
+        connection.execute(_ACTED, {"leads": ids, "moments": [at_by_lead[i].isoformat() for i in ids]})

@@ -1,0 +1,104 @@
+"""Drafts and their bytes. Once a touch has a draft it keeps it: a retry sends what was written first."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import insert
+
+from leadops.store.engine import TEXTS, rows, sql
+from leadops.store.tables import message_bodies, message_drafts
+from leadops.terms import Draft, SlotValue, stable_id
+
+_OF_TOUCHES = sql(
+    """select d.*, b.subject, b.body, b.slots from message_drafts d join message_bodies b using (draft_id)
+    where d.touch_id = any(:ids)""",
+    ids=TEXTS,
+)
+_FREEZE = sql("update message_bodies set wire = :wire where draft_id = :id and wire is null")
+_WIRE = sql("select wire from message_bodies where draft_id = :id")
+_THREAD = sql(
+    """select t.enrolment_id, t.message_id, b.subject from touches t join message_bodies b using (draft_id)
+    where t.enrolment_id = any(:ids) and t.channel = 'email' and t.state in ('sent', 'unknown')
+    order by t.enrolment_id, t.handed_over_at, t.position""",
+    ids=TEXTS,
+)
+
+
+def draft_id_of(touch_id: str) -> str:
+    """One draft per touch."""
+    return stable_id("dra", touch_id)
+
+
+def save(connection: Connection, drafts: Mapping[str, Draft], *, now: datetime) -> None:
+    """touch_id -> draft. A touch that has one keeps it."""
+    if not drafts:
+        return
+    ids = sorted(drafts)
+    heads = [_head(i, drafts[i], now) for i in ids]
+    bodies = [
+        {
+            "draft_id": draft_id_of(i),
+            "subject": drafts[i].subject,
+            "body": drafts[i].body,
+            "slots": {s.slot: s.value for s in drafts[i].slots},
+        }
+        for i in ids
+    ]
+    connection.execute(insert(message_drafts).on_conflict_do_nothing(), heads)
+    connection.execute(insert(message_bodies).on_conflict_do_nothing(), bodies)
+
+
+def _head(touch_id: str, draft: Draft, now: datetime) -> dict[str, Any]:
+    digest = hashlib.blake2b(f"{draft.subject}\x1f{draft.body}".encode(), digest_size=16).hexdigest()
+    return {
+        "draft_id": draft_id_of(touch_id),
+        "touch_id": touch_id,
+        "template": draft.template,
+        "template_version": draft.template_version,
+        "writer": draft.writer,
+        "slot_evidence": {s.slot: s.evidence for s in draft.slots},
+        "neutral_slots": sum(s.evidence == "neutral" for s in draft.slots),
+        "body_digest": digest,
+        "tokens": draft.tokens,
+        "cost_usd": draft.cost_usd,
+        "drafted_at": now,
+    }
+
+
+def of_touches(connection: Connection, touch_ids: Iterable[str]) -> dict[str, Draft]:
+    """touch_id -> its stored draft."""
+    return {
+        r["touch_id"]: Draft(
+            subject=r["subject"],
+            body=r["body"],
+            slots=tuple(
+                SlotValue(name, value, r["slot_evidence"].get(name, "")) for name, value in r["slots"].items()
+            ),
+            template=r["template"],
+            template_version=r["template_version"],
+            writer=r["writer"],
+            tokens=r["tokens"],
+            cost_usd=r["cost_usd"],
+        )
+        for r in rows(connection, _OF_TOUCHES, ids=sorted(touch_ids))
+    }
+
+
+def freeze(connection: Connection, draft_id: str, wire: bytes) -> bytes:
+    """Fix the bytes of a draft for good; returns the ones that stand (the first ones, on a retry)."""
+    connection.execute(_FREEZE, {"id": draft_id, "wire": wire})
+    stands: bytes = bytes(connection.execute(_WIRE, {"id": draft_id}).scalar_one())
+    return stands
+
+
+def threads(connection: Connection, enrolment_ids: Iterable[str]) -> dict[str, list[tuple[str, str]]]:
+    """enrolment_id -> (Message-ID on the wire, subject) of what was mailed, oldest first (R10)."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for r in rows(connection, _THREAD, ids=sorted(enrolment_ids)):
+        found.setdefault(r["enrolment_id"], []).append((r["message_id"], r["subject"]))
+    return found

@@ -1,0 +1,150 @@
+"""Enrolments: a person's run through a sequence; at most one live per person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import insert
+
+from leadops.store.engine import TEXTS, rows, sql
+from leadops.store.tables import enrolments
+from leadops.terms import EnrolmentState, ExitReason
+
+_LIVE = "state in ('active', 'paused', 'paused_ooo')"
+_OF_LEADS = sql("select * from enrolments where lead_id = any(:ids) order by enrolled_at", ids=TEXTS)
+_END = sql(
+    f"""update enrolments set state = :state, exit_reason = :reason, ended_at = :now, pending_plan = false,
+    finish_at = null, resume_at = null
+    where {_LIVE} and enrolment_id = any(:ids) returning enrolment_id, lead_id, tier_at_enrolment, variant""",
+    ids=TEXTS,
+)
+_LIVE_OF = sql(f"select * from enrolments where {_LIVE} and lead_id = any(:ids)", ids=TEXTS)
+_MOVE = [
+    sql("update enrolments set lead_id = :into where lead_id = :lead"),
+    sql("update touches set lead_id = :into where lead_id = :lead"),
+    # What one of the merged enrolments has sent counts as sent for the one that stays (R17).
+    sql(
+        """update touches t set state = 'cancelled', reason = 'already_sent', settled_at = :now,
+        lease_token = null, lease_until = null
+        from touches s
+        where t.lead_id = :into and s.lead_id = :into and t.enrolment_id <> s.enrolment_id
+        and t.sequence = s.sequence and t.step = s.step and t.state in ('planned', 'claimed')
+        and s.state in ('handing_over', 'sent', 'unknown')"""
+    ),
+]
+_UNPLANNED = sql(
+    """select e.*, l.state as lead_state, l.timezone, l.country from enrolments e join leads l using (lead_id)
+    where e.pending_plan order by e.enrolled_at, e.enrolment_id limit :limit for update of e skip locked"""
+)
+_PLANNED = sql(
+    "update enrolments set pending_plan = false, finish_at = null where enrolment_id = any(:ids)", ids=TEXTS
+)
+_UNPLANNED_COUNT = sql("select count(*) from enrolments where pending_plan")
+_RAISE = sql(
+    f"""update enrolments set tier = :tier, sequence_version = :version, pending_plan = true
+    where {_LIVE} and enrolment_id = :id"""
+)
+_PAUSE = sql(
+    f"""update enrolments set state = :state, resume_at = :resume_at
+    where {_LIVE} and enrolment_id = :id returning enrolment_id"""
+)
+_RESUME = sql(
+    """update enrolments set state = 'active', resume_at = null
+    where state in ('paused', 'paused_ooo') and resume_at is not null and resume_at <= :now
+    returning enrolment_id, lead_id"""
+)
+_FINISHED = sql(
+    f"""select e.enrolment_id, exists (select 1 from touches t where t.enrolment_id = e.enrolment_id
+        and t.state = 'sent') as reached
+    from enrolments e where e.finish_at is not null and e.finish_at <= :now and {_LIVE}
+    order by e.finish_at limit :limit for update skip locked"""
+)
+
+
+def add(connection: Connection, values: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Enrol; a person who is live already is left alone. Returns the ids that were new."""
+    if not values:
+        return set()
+    statement = insert(enrolments).on_conflict_do_nothing().returning(enrolments.c.enrolment_id)
+    ordered = sorted((dict(v) for v in values), key=lambda v: str(v["enrolment_id"]))
+    return set(connection.execute(statement, ordered).scalars())
+
+
+def of_leads(connection: Connection, lead_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    """lead_id -> every enrolment it ever had, oldest first."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows(connection, _OF_LEADS, ids=sorted(lead_ids)):
+        found.setdefault(row["lead_id"], []).append(row)
+    return found
+
+
+def live_of(connection: Connection, lead_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """lead_id -> its live enrolment."""
+    return {r["lead_id"]: r for r in rows(connection, _LIVE_OF, ids=sorted(lead_ids))}
+
+
+def end(
+    connection: Connection,
+    enrolment_ids: Iterable[str],
+    state: EnrolmentState,
+    reason: ExitReason,
+    *,
+    now: datetime,
+) -> list[dict[str, Any]]:
+    """Leave a live state for good; those not live are left alone. Returns what ended."""
+    ids = sorted(enrolment_ids)
+    return rows(connection, _END, ids=ids, state=state.value, reason=reason.value, now=now) if ids else []
+
+
+def move(connection: Connection, lead_id: str, into: str, *, now: datetime) -> None:
+    """A merged lead's enrolments and touches are the surviving lead's."""
+    enrolled, sent, repeated = _MOVE
+    for statement in (enrolled, sent):
+        connection.execute(statement, {"lead": lead_id, "into": into})
+    connection.execute(repeated, {"into": into, "now": now})
+
+
+def claim_unplanned(connection: Connection, limit: int) -> list[dict[str, Any]]:
+    """Lock enrolments whose touches are not planned, with their lead's zone and country."""
+    return rows(connection, _UNPLANNED, limit=limit)
+
+
+def planned(connection: Connection, enrolment_ids: Iterable[str]) -> None:
+    """Their touches stand in the ledger."""
+    connection.execute(_PLANNED, {"ids": sorted(enrolment_ids)})
+
+
+def unplanned(connection: Connection) -> int:
+    """How many enrolments wait for their plan."""
+    return int(connection.execute(_UNPLANNED_COUNT).scalar_one())
+
+
+def raise_tier(connection: Connection, enrolment_id: str, tier: str, version: str) -> None:
+    """Move a live enrolment up; its touches are planned anew. Attribution stays as it was."""
+    connection.execute(_RAISE, {"id": enrolment_id, "tier": tier, "version": version})
+
+
+def pause(
+    connection: Connection, enrolment_id: str, state: EnrolmentState, resume_at: datetime | None
+) -> bool:
+    """Whether it was live and now waits."""
+    given = {"id": enrolment_id, "state": state.value, "resume_at": resume_at}
+    return connection.execute(_PAUSE, given).first() is not None
+
+
+def resume_due(connection: Connection, *, now: datetime) -> list[str]:
+    """End the pauses whose time is up; returns the enrolments."""
+    return [r["enrolment_id"] for r in rows(connection, _RESUME, now=now)]
+
+
+def finish_due(connection: Connection, *, now: datetime, limit: int) -> list[dict[str, Any]]:
+    """Finish what has nothing left to send and was not answered. Returns what ended."""
+    found = rows(connection, _FINISHED, now=now, limit=limit)
+    reached = [r["enrolment_id"] for r in found if r["reached"]]
+    never = [r["enrolment_id"] for r in found if not r["reached"]]
+    return end(connection, reached, EnrolmentState.FINISHED_NO_REPLY, ExitReason.COMPLETED, now=now) + end(
+        connection, never, EnrolmentState.FAILED, ExitReason.ALL_TOUCHES_FAILED, now=now
+    )

@@ -1,0 +1,226 @@
+"""The log: inserting events with their keys, quarantine, cursors, and reading a person's events back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.postgresql import insert
+
+from leadops.domain.intake import payload_of
+from leadops.domain.keys import EventKey
+from leadops.store.engine import TEXTS, rows, sql
+from leadops.store.tables import (
+    crm_cursors,
+    event_keys,
+    event_payloads,
+    lead_events,
+    quarantined_events,
+)
+from leadops.terms import INBOUND_KINDS, Contact, EventKind, LeadEvent, stable_id
+
+
+def insert_events(connection: Connection, events: Sequence[tuple[LeadEvent, Sequence[EventKey]]]) -> set[str]:
+    """Append events; returns the ids that were new. The locks of the gate must be held already."""
+    if not events:
+        return set()
+    ordered = sorted(events, key=lambda pair: pair[0].event_id)
+    statement = insert(lead_events).on_conflict_do_nothing().returning(lead_events.c.event_id)
+    stored: set[str] = set(connection.execute(statement, [_row(e) for e, _ in ordered]).scalars())
+    new = [(e, k) for e, k in ordered if e.event_id in stored]
+    if new:
+        connection.execute(
+            event_payloads.insert(), [{"event_id": e.event_id, "payload": payload_of(e)} for e, _ in new]
+        )
+        keys = [
+            {"event_id": e.event_id, "key": k.key, "identity": k.identity, "blocking": k.blocking}
+            for e, own in new
+            for k in own
+        ]
+        if keys:
+            connection.execute(event_keys.insert(), keys)
+    return stored
+
+
+def _row(event: LeadEvent) -> dict[str, Any]:
+    return {
+        "event_id": event.event_id,
+        "source": event.source,
+        "source_event_id": event.source_event_id,
+        "kind": event.kind.value,
+        "occurred_at": event.occurred_at,
+        "received_at": event.received_at,
+        "day_precision": event.day_precision,
+        "pending_fold": True,
+        "pending_reply": event.kind in INBOUND_KINDS,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One input that was refused."""
+
+    source: str
+    reason: str
+    raw: Mapping[str, Any]
+    where: str
+
+
+def quarantine(connection: Connection, rejected: Sequence[Rejected], *, now: datetime) -> list[str]:
+    """Keep refused input with its reason; the same input from the same place is kept once."""
+    ids = [stable_id("qua", r.source, r.where, repr(sorted(r.raw.items(), key=str))) for r in rejected]
+    if rejected:
+        values = [
+            {
+                "quarantine_id": i,
+                "source": r.source,
+                "reason": r.reason,
+                "raw": dict(r.raw),
+                "where_from": r.where,
+                "received_at": now,
+            }
+            for i, r in sorted(zip(ids, rejected, strict=True), key=lambda pair: pair[0])
+        ]
+        connection.execute(insert(quarantined_events).on_conflict_do_nothing(), values)
+    return ids
+
+
+def open_quarantine(connection: Connection, limit: int) -> list[dict[str, Any]]:
+    """What waits to be mended, oldest first."""
+    table = quarantined_events
+    found = select(table).where(table.c.replayed_at.is_(None)).order_by(table.c.received_at).limit(limit)
+    return [dict(r) for r in connection.execute(found).mappings()]
+
+
+def mark_replayed(connection: Connection, quarantine_ids: Sequence[str], *, now: datetime) -> None:
+    """These were put through again and accepted."""
+    table = quarantined_events
+    connection.execute(
+        table.update().where(table.c.quarantine_id.in_(quarantine_ids)).values(replayed_at=now)
+    )
+
+
+def cursor_of(connection: Connection, crm: str) -> str | None:
+    """How far this CRM was read, or None."""
+    return connection.execute(
+        select(crm_cursors.c.cursor).where(crm_cursors.c.crm == crm)
+    ).scalar_one_or_none()
+
+
+def save_cursor(connection: Connection, crm: str, cursor: str, *, now: datetime) -> None:
+    """Commit this together with the events it covers."""
+    values = {"crm": crm, "cursor": cursor, "polled_at": now}
+    statement = insert(crm_cursors).values(values)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["crm"],
+            set_={"cursor": statement.excluded.cursor, "polled_at": statement.excluded.polled_at},
+        )
+    )
+
+
+def event_from_row(row: Mapping[str, Any]) -> LeadEvent:
+    """A log row joined with its payload (erased: empty contact) as an event."""
+    payload = row["payload"] or {}
+    return LeadEvent(
+        event_id=row["event_id"],
+        source=row["source"],
+        source_event_id=row["source_event_id"],
+        kind=EventKind(row["kind"]),
+        occurred_at=row["occurred_at"],
+        received_at=row["received_at"],
+        contact=Contact(**payload.get("contact", {})),
+        properties=payload.get("properties", {}),
+        consent=payload.get("consent", {}),
+        day_precision=row["day_precision"],
+    )
+
+
+_EVENT_COLUMNS = """
+    e.event_id, e.source, e.source_event_id, e.kind, e.occurred_at, e.received_at, e.day_precision,
+    e.lead_id, p.payload
+"""
+_PENDING = {
+    "fold": sql(
+        f"""select {_EVENT_COLUMNS} from lead_events e left join event_payloads p using (event_id)
+        where e.pending_fold order by e.received_at, e.event_id limit :limit for update of e skip locked"""
+    ),
+    "reply": sql(
+        f"""select {_EVENT_COLUMNS} from lead_events e left join event_payloads p using (event_id)
+        where e.pending_reply order by e.received_at, e.event_id limit :limit for update of e skip locked"""
+    ),
+}
+_OF_LEADS = sql(
+    f"""select {_EVENT_COLUMNS} from lead_events e left join event_payloads p using (event_id)
+    where e.lead_id = any(:leads)""",
+    leads=TEXTS,
+)
+_IDENTITY_KEYS = sql(
+    "select event_id, key from event_keys where identity and event_id = any(:events) order by event_id, key",
+    events=TEXTS,
+)
+
+
+def claim_pending(connection: Connection, what: str, limit: int) -> list[LeadEvent]:
+    """Lock up to ``limit`` pending events (``what``: "fold" or "reply") until the transaction ends."""
+    return [event_from_row(r) for r in rows(connection, _PENDING[what], limit=limit)]
+
+
+def events_of(connection: Connection, leads: Iterable[str]) -> list[LeadEvent]:
+    """Every event folded into these leads so far."""
+    return [event_from_row(r) for r in rows(connection, _OF_LEADS, leads=sorted(leads))]
+
+
+def identity_keys_of(connection: Connection, events: Iterable[str]) -> dict[str, list[str]]:
+    """event_id -> its identity keys."""
+    found: dict[str, list[str]] = {}
+    for row in rows(connection, _IDENTITY_KEYS, events=sorted(events)):
+        found.setdefault(row["event_id"], []).append(row["key"])
+    return found
+
+
+_SET_BLOCKING = sql(
+    "update event_keys set blocking = false where blocking and event_id = any(:events)", events=TEXTS
+)
+_SET_DOMAIN = sql(
+    """update event_keys set blocking = false
+    where blocking and event_id = any(:events) and key like 'domain:%'""",
+    events=TEXTS,
+)
+
+
+def unblock(connection: Connection, events: Sequence[str], *, only_domain: bool = False) -> None:
+    """These events turned out to stop nothing (or: nobody but their own person)."""
+    if events:
+        connection.execute(_SET_DOMAIN if only_domain else _SET_BLOCKING, {"events": sorted(events)})
+
+
+_DETACH = sql("update event_keys set identity = false where event_id = :event and identity")
+_HANG_ON = sql(
+    """insert into event_keys (event_id, key, identity, blocking) values (:event, :key, true, :blocking)
+    on conflict (event_id, key) do update set identity = true"""
+)
+_REFOLD = sql("update lead_events set pending_fold = true where event_id = any(:events)", events=TEXTS)
+
+
+def attach(connection: Connection, event_id: str, key: str, *, blocking: bool) -> None:
+    """Hang an event on the person who owns ``key``, whatever address it came from (R9)."""
+    connection.execute(_DETACH, {"event": event_id})
+    connection.execute(_HANG_ON, {"event": event_id, "key": key, "blocking": blocking})
+
+
+def refold(connection: Connection, events: Sequence[str]) -> None:
+    """What is known of these events changed: fold their people again."""
+    if events:
+        connection.execute(_REFOLD, {"events": sorted(events)})
+
+
+_PUT_ASIDE = sql("update lead_events set pending_fold = false where event_id = any(:events)", events=TEXTS)
+
+
+def put_aside(connection: Connection, events: Sequence[str]) -> None:
+    """Off the fold's list, onto a person's (``parked_items``). What they block stays blocked."""
+    connection.execute(_PUT_ASIDE, {"events": sorted(events)})

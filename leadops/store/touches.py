@@ -1,0 +1,319 @@
+"""The send ledger: the only place that knows whether a touch left, and the only one that lets it.
+
+    planned -> claimed (lease; nothing may leave yet; expiry -> planned)
+            -> handing_over (gate passed, bytes frozen; committed right before the call; expiry -> unknown)
+            -> sent | failed | unknown                any of the first two -> cancelled
+
+Every function is one statement on rows whose state it names, so that two workers, or a worker that
+wakes up after its lease, never both win (R3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import insert
+
+from leadops.domain.keys import lock_number
+from leadops.store.engine import BIGINTS, TEXTS, rows, sql
+from leadops.store.tables import touches
+from leadops.terms import PlannedTouch, SendResult, TouchReason
+
+_PLANNED_STATES = "state in ('planned', 'claimed')"
+
+# One index range per urgency: reads what is due and nothing else, however big the table.
+_CLAIM = sql(
+    """
+    with due as (
+        select d.touch_id from (values (0), (1), (2)) as u(urgency),
+        lateral (
+            select t.touch_id, t.urgency, t.due_at from touches t
+            where t.state = 'planned' and t.urgency = u.urgency and t.due_at <= :now
+            order by t.due_at, t.touch_id limit :limit for update skip locked
+        ) d
+        order by d.urgency, d.due_at, d.touch_id limit :limit
+    )
+    update touches t set state = 'claimed', reason = 'leased', lease_token = :token, lease_until = :until
+    from due where t.touch_id = due.touch_id
+    returning t.*
+    """
+)
+_DUE = sql(
+    """select count(*) from (
+        select 1 from (values (0), (1), (2)) as u(urgency),
+        lateral (select 1 from touches t where t.state = 'planned' and t.urgency = u.urgency
+            and t.due_at <= :now limit :limit) d
+    ) counted"""
+)
+_MINE = sql(
+    """select * from touches where touch_id = :id and state = 'claimed' and lease_token = :token
+    for update"""
+)
+_HAND_OVER = sql(
+    """update touches set state = 'handing_over', reason = 'in_flight', handed_over_at = :now,
+    lease_until = :until, attempts = attempts + 1, draft_id = :draft, message_id = :message_id,
+    provider = :provider
+    where touch_id = :id and state = 'claimed' and lease_token = :token"""
+)
+_DEFER = sql(
+    """update touches set state = 'planned', reason = :reason, due_at = :due, detail = :detail,
+    lease_token = null, lease_until = null
+    where touch_id = :id and lease_token = :token and state in ('claimed', 'handing_over')"""
+)
+_RELEASE_COUNT = sql("update touches set handed_over_at = null where touch_id = :id and state = 'planned'")
+_CANCEL_MINE = sql(
+    """update touches set state = 'cancelled', reason = :reason, settled_at = :now, detail = :detail,
+    lease_token = null, lease_until = null
+    where touch_id = :id and lease_token = :token and state = 'claimed'"""
+)
+_SENT = sql(
+    """update touches set state = 'sent', reason = null, settled_at = :now, detail = :detail,
+    provider_ref = :ref, message_id = coalesce(:message_id, message_id), lease_token = null,
+    lease_until = null
+    where touch_id = :id and state in ('handing_over', 'unknown') and (lease_token = :token or :token is null)
+    returning *"""
+)
+_FAILED = sql(
+    """update touches set state = 'failed', reason = :reason, settled_at = :now, detail = :detail,
+    lease_token = null, lease_until = null
+    where touch_id = :id and state in ('claimed', 'handing_over') and lease_token = :token returning *"""
+)
+_UNKNOWN = sql(
+    """update touches set state = 'unknown', reason = 'ambiguous', settled_at = :now, detail = :detail,
+    lease_until = null
+    where touch_id = :id and state = 'handing_over' and lease_token = :token returning *"""
+)
+_CANCEL = sql(
+    f"""update touches set state = 'cancelled', reason = :reason, settled_at = :now, lease_token = null,
+    lease_until = null
+    where enrolment_id = any(:ids) and {_PLANNED_STATES} returning touch_id, enrolment_id""",
+    ids=TEXTS,
+)
+_EXPIRED_CLAIMS = sql(
+    """update touches set state = 'planned', reason = 'lease_expired', lease_token = null, lease_until = null
+    where state = 'claimed' and lease_until < :now returning touch_id"""
+)
+_EXPIRED_HANDOVERS = sql(
+    """update touches set state = 'unknown', reason = 'ambiguous', settled_at = :now, lease_until = null,
+    detail = 'no_outcome_recorded'
+    where state = 'handing_over' and lease_until < :now returning *"""
+)
+_UNKNOWNS = sql(
+    "select * from touches where state = 'unknown' order by settled_at limit :limit for update skip locked"
+)
+_UNKNOWN_TO_PLANNED = sql(
+    """update touches set state = 'planned', reason = :reason, due_at = :due, detail = :detail,
+    lease_token = null, handed_over_at = null where touch_id = :id and state = 'unknown' returning *"""
+)
+_OPEN_LEFT = sql(
+    """select e.enrolment_id from enrolments e
+    where e.enrolment_id = any(:ids) and e.state in ('active', 'paused', 'paused_ooo')
+    and not e.pending_plan and not exists (
+        select 1 from touches t where t.enrolment_id = e.enrolment_id
+        and t.state in ('planned', 'claimed', 'handing_over', 'unknown'))""",
+    ids=TEXTS,
+)
+_FINISH_AT = sql("update enrolments set finish_at = :at where enrolment_id = any(:ids)", ids=TEXTS)
+_LOCK = sql("select pg_advisory_xact_lock(k) from unnest(:numbers) as k", numbers=BIGINTS)
+_SENT_24H = sql(
+    """select count(*) as n, min(handed_over_at) as oldest from touches
+    where mailbox = any(:mailboxes) and state in ('handing_over', 'sent', 'unknown')
+    and handed_over_at > :since and touch_id <> :except""",
+    mailboxes=TEXTS,
+)
+
+
+def add(
+    connection: Connection,
+    planned: Sequence[PlannedTouch],
+    *,
+    enrolment_id: str,
+    lead_id: str,
+    mailbox: str,
+    urgency: int,
+    now: datetime,
+) -> None:
+    """Put a plan into the ledger; a step that is there already keeps what it has (R17)."""
+    values = [
+        {
+            "touch_id": p.touch_id,
+            "enrolment_id": enrolment_id,
+            "lead_id": lead_id,
+            "position": p.position,
+            "sequence": p.sequence,
+            "step": p.step,
+            "channel": p.channel.value,
+            "template": p.template,
+            "state": "planned",
+            "reason": TouchReason.SCHEDULED.value,
+            "urgency": urgency,
+            "planned_at": now,
+            "first_due_at": p.due_at,
+            "due_at": p.due_at,
+            "why": dict(p.why),
+            "mailbox": mailbox,
+        }
+        for p in planned
+    ]
+    if values:
+        connection.execute(insert(touches).on_conflict_do_nothing(), values)
+
+
+def claim_due(
+    connection: Connection, *, now: datetime, limit: int, token: str, lease: timedelta
+) -> list[dict[str, Any]]:
+    """Lease what is due, most urgent first. Nothing may leave on a lease alone."""
+    found = rows(connection, _CLAIM, now=now, limit=limit, token=token, until=now + lease)
+    return sorted(found, key=lambda t: (t["urgency"], t["due_at"], t["touch_id"]))
+
+
+def due_count(connection: Connection, *, now: datetime, limit: int = 1000) -> int:
+    """How many touches are due, counted up to about ``limit``."""
+    return int(connection.execute(_DUE, {"now": now, "limit": limit}).scalar_one())
+
+
+def lock_claimed(connection: Connection, touch_id: str, token: str) -> dict[str, Any] | None:
+    """The touch, locked, if it is still this worker's."""
+    found = rows(connection, _MINE, id=touch_id, token=token)
+    return found[0] if found else None
+
+
+def lock_caps(connection: Connection, mailboxes: Iterable[str]) -> None:
+    """Counting a cap and taking a place under it is one at a time per mailbox (R22)."""
+    numbers = sorted({lock_number("cap:" + m) for m in mailboxes})
+    connection.execute(_LOCK, {"numbers": numbers})
+
+
+def sent_24h(
+    connection: Connection, mailboxes: Iterable[str], *, now: datetime, besides: str
+) -> tuple[int, datetime | None]:
+    """(accepted or in flight in the last 24 h, the oldest of them), besides one touch (R22)."""
+    given = {"mailboxes": sorted(mailboxes), "since": now - timedelta(hours=24), "except": besides}
+    row = connection.execute(_SENT_24H, given).one()
+    return int(row.n), row.oldest
+
+
+def hand_over(
+    connection: Connection,
+    touch_id: str,
+    token: str,
+    *,
+    now: datetime,
+    until: datetime,
+    draft_id: str,
+    message_id: str,
+    provider: str,
+) -> None:
+    """The step after which bytes may leave. Commit before the call."""
+    connection.execute(
+        _HAND_OVER,
+        {
+            "id": touch_id,
+            "token": token,
+            "now": now,
+            "until": until,
+            "draft": draft_id,
+            "message_id": message_id,
+            "provider": provider,
+        },
+    )
+
+
+def defer(
+    connection: Connection,
+    touch_id: str,
+    token: str,
+    reason: TouchReason,
+    due: datetime,
+    detail: str | None = None,
+) -> None:
+    """Back to planned: certainly nothing was accepted. It no longer counts toward a cap."""
+    given = {"id": touch_id, "token": token, "reason": reason.value, "due": due, "detail": detail}
+    connection.execute(_DEFER, given)
+    connection.execute(_RELEASE_COUNT, {"id": touch_id})
+
+
+def cancel_claimed(
+    connection: Connection,
+    touch_id: str,
+    token: str,
+    reason: TouchReason,
+    *,
+    now: datetime,
+    detail: str | None = None,
+) -> None:
+    """A gate refused for good (R15): ends once, with its reason."""
+    given = {"id": touch_id, "token": token, "reason": reason.value, "now": now, "detail": detail}
+    connection.execute(_CANCEL_MINE, given)
+
+
+def record_sent(
+    connection: Connection, touch_id: str, token: str | None, result: SendResult, *, now: datetime
+) -> dict[str, Any] | None:
+    """The provider has it. Also settles an ``unknown`` one: definite news beats none (token None)."""
+    given = {
+        "id": touch_id,
+        "token": token,
+        "now": now,
+        "detail": result.detail or None,
+        "ref": result.provider_ref,
+        "message_id": result.message_id,
+    }
+    found = rows(connection, _SENT, **given)
+    return found[0] if found else None
+
+
+def record_failed(
+    connection: Connection, touch_id: str, token: str, reason: TouchReason, detail: str, *, now: datetime
+) -> dict[str, Any] | None:
+    """Certainly not accepted and never to be tried again."""
+    given = {"id": touch_id, "token": token, "reason": reason.value, "detail": detail, "now": now}
+    found = rows(connection, _FAILED, **given)
+    return found[0] if found else None
+
+
+def record_unknown(
+    connection: Connection, touch_id: str, token: str, detail: str, *, now: datetime
+) -> dict[str, Any] | None:
+    """Bytes left and no answer settles it: never sent again by itself (R2)."""
+    found = rows(connection, _UNKNOWN, id=touch_id, token=token, detail=detail, now=now)
+    return found[0] if found else None
+
+
+def cancel_open(
+    connection: Connection, enrolment_ids: Iterable[str], reason: TouchReason, *, now: datetime
+) -> int:
+    """Cancel what has not been handed over of these enrolments."""
+    ids = sorted(enrolment_ids)
+    return len(rows(connection, _CANCEL, ids=ids, reason=reason.value, now=now)) if ids else 0
+
+
+def expire(connection: Connection, *, now: datetime) -> tuple[int, list[dict[str, Any]]]:
+    """Leases that ran out: claims become planned again (how many), hand-overs unknown (which)."""
+    claims = len(rows(connection, _EXPIRED_CLAIMS, now=now))
+    return claims, rows(connection, _EXPIRED_HANDOVERS, now=now)
+
+
+def claim_unknown(connection: Connection, limit: int) -> list[dict[str, Any]]:
+    """Lock touches with unknown outcome until the transaction ends, oldest first."""
+    return rows(connection, _UNKNOWNS, limit=limit)
+
+
+def unknown_to_planned(
+    connection: Connection, touch_id: str, *, due: datetime, reason: TouchReason, detail: str
+) -> dict[str, Any] | None:
+    """The provider certainly does not have it: try again with the same key."""
+    given = {"id": touch_id, "due": due, "reason": reason.value, "detail": detail}
+    found = rows(connection, _UNKNOWN_TO_PLANNED, **given)
+    return found[0] if found else None
+
+
+def close_if_done(connection: Connection, enrolment_ids: Iterable[str], at: datetime) -> None:
+    """Where nothing is left to send, the enrolment finishes at ``at`` unless a person answers before."""
+    if ids := sorted(enrolment_ids):
+        done = [r["enrolment_id"] for r in rows(connection, _OPEN_LEFT, ids=ids)]
+        if done:
+            connection.execute(_FINISH_AT, {"ids": done, "at": at})

@@ -1,0 +1,53 @@
+"""Fixtures for every test: a real Postgres, started at the first test that wants one.
+
+``LEADOPS_TEST_DATABASE_URL`` names a real server to use instead; its account may create databases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine, NullPool, create_engine
+
+from leadops_tests import postgres_server
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        postgres_server.open_run()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        postgres_server.close_run()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """URL of the run's server, database ``postgres``."""
+    url = postgres_server.server_url()
+    yield url
+    postgres_server.disconnect(url)
+
+
+@pytest.fixture
+def database_url(postgres_url: str) -> Iterator[str]:
+    """URL of a fresh migrated database."""
+    with postgres_server.fresh_database(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(postgres_url: str) -> Iterator[str]:
+    """URL of a fresh database without tables."""
+    with postgres_server.fresh_database(postgres_url, migrated=False) as url:
+        yield url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """SQLAlchemy engine on ``database_url``; every connection is a new one, nothing stays open."""
+    made = create_engine(database_url, poolclass=NullPool)
+    yield made
+    made.dispose()
