@@ -1,0 +1,214 @@
+"""Pending events -> leads: who is it, what is now known of them, and what stops because of it.
+
+One transaction per batch: the people concerned are locked, folded from their whole log, written, and
+the stops take effect, so that no other stage sees a lead whose stop is known but not applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine
+
+from leadops.domain.fold import digest_of, fold, state_to_json
+from leadops.domain.identity import keys_of_persons, partition, primary_key
+from leadops.domain.keys import Keyring
+from leadops.playbook.model import Playbook
+from leadops.stages.report import Report
+from leadops.stages.stops import apply_stops, merge_enrolments
+from leadops.store import events as log
+from leadops.store import leads as store
+from leadops.store.correlation import a_key_of, cited_touch
+from leadops.store.engine import rows, sql, transaction
+from leadops.terms import INBOUND_KINDS, STOP_KINDS, LeadEvent, LeadState, ReplyClass, stable_id
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Everything loaded for the people concerned by a batch of pending events."""
+
+    events: dict[str, LeadEvent]
+    keys: dict[str, list[str]]
+    lead_of: dict[str, str]
+    known: dict[str, store.KnownLead]
+    classes: dict[str, ReplyClass] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Person:
+    lead_id: str
+    events: list[LeadEvent]
+    merged: list[str]
+    state: LeadState | None = None
+
+
+def fold_pending(
+    engine: Engine, playbook: Playbook, keyring: Keyring, *, now: datetime, limit: int = 500
+) -> Report:
+    """Fold up to ``limit`` pending events. Counts: events, leads_new, leads_changed, merged, stopped."""
+    report = Report("fold")
+    with transaction(engine) as connection:
+        pending = log.claim_pending(connection, "fold", limit)
+        if pending:
+            _correlate(connection, pending)
+            batch = _load(connection, pending)
+            people = _people(batch)
+            _fold_each(connection, people, batch, playbook, report, now)
+            _write(connection, people, batch, playbook, keyring, report, now)
+            report.count("events", len(pending))
+        report.pending = int(connection.execute(_PENDING).scalar_one())
+    return report
+
+
+_PENDING = sql("select count(*) from lead_events where pending_fold")
+
+
+def _correlate(connection: Connection, pending: Sequence[LeadEvent]) -> None:
+    """Events that name nobody but cite a message of ours (bounces, clicks) hang on its lead."""
+    keys = log.identity_keys_of(connection, [e.event_id for e in pending])
+    for event in pending:
+        found = None if event.event_id in keys else cited_touch(connection, event)
+        if found is not None and (key := a_key_of(connection, found.lead_id)):
+            log.attach(connection, event.event_id, key, blocking=event.kind in STOP_KINDS)
+
+
+def _load(connection: Connection, pending: Sequence[LeadEvent]) -> _Batch:
+    """Lock and read everybody whom the pending events may concern, until nothing more turns up."""
+    events = {e.event_id: e for e in pending}
+    keys = log.identity_keys_of(connection, events)
+    store.lock_fold_keys(connection, {k for own in keys.values() for k in own})
+    lead_of: dict[str, str] = {}
+    known: dict[str, store.KnownLead] = {}
+    while True:
+        owners = store.owners_of(connection, {k for own in keys.values() for k in own})
+        more = set(owners.values()) - set(known)
+        if not more:
+            break
+        known |= store.lock_leads(connection, more)
+        found = log.events_of(connection, more & set(known))
+        events |= {e.event_id: e for e in found}
+        lead_of |= _leads_of(connection, [e.event_id for e in found])
+        keys |= log.identity_keys_of(connection, [e.event_id for e in found])
+        if not more & set(known):
+            break
+    lead_of |= _leads_of(connection, [e.event_id for e in pending])
+    classes = {i: ReplyClass(c) for i, c in store.reply_classes(connection, events).items()}
+    return _Batch(events, keys, lead_of, known, classes)
+
+
+_LEADS_OF = sql(
+    "select event_id, lead_id from lead_events where event_id = any(:ids) and lead_id is not null"
+)
+
+
+def _leads_of(connection: Connection, event_ids: Iterable[str]) -> dict[str, str]:
+    return {r["event_id"]: r["lead_id"] for r in rows(connection, _LEADS_OF, ids=sorted(event_ids))}
+
+
+def _people(batch: _Batch) -> list[_Person]:
+    """Part the events into people and give each its lead id: the oldest row its events already have."""
+    persons = partition(list(batch.events.values()), batch.keys)
+    taken: set[str] = set()
+    people = []
+    for ids in sorted(persons, key=lambda p: min((batch.events[i].received_at, i) for i in p)):
+        had = {batch.lead_of[i] for i in ids if i in batch.lead_of} & set(batch.known)
+        free = sorted(had - taken, key=lambda i: (batch.known[i].created_at, i))
+        lead_id = free[0] if free else _new_id(ids, batch, taken)
+        taken.add(lead_id)
+        people.append(_Person(lead_id, [batch.events[i] for i in sorted(ids)], sorted(had - {lead_id})))
+    for person in people:
+        person.merged = [i for i in person.merged if i not in taken]
+    return people
+
+
+def _new_id(ids: frozenset[str], batch: _Batch, taken: set[str]) -> str:
+    first = min(ids, key=lambda i: (batch.events[i].occurred_at, i))
+    key = primary_key(batch.keys.get(first, ())) or first
+    plain = stable_id("led", key)
+    return plain if plain not in batch.known and plain not in taken else stable_id("led", key, first)
+
+
+def _fold_each(
+    connection: Connection,
+    people: Sequence[_Person],
+    batch: _Batch,
+    playbook: Playbook,
+    report: Report,
+    now: datetime,
+) -> None:
+    """One person whose events cannot be folded is put aside; the others go on."""
+    limit = playbook.delivery.soft_bounces_to_suppress
+    for person in people:
+        try:
+            person.state = fold(person.events, batch.classes, soft_bounces_to_suppress=limit)
+        except Exception as error:  # noqa: BLE001 - any one person's data must not stop the batch
+            code = f"fold_{type(error).__name__}"
+            report.parked |= {e.event_id: code for e in person.events}
+    store.park(connection, "fold", report.parked, now=now)
+    if report.parked:
+        log.put_aside(connection, sorted(report.parked))
+        report.count("parked", len(report.parked))
+
+
+def _write(
+    connection: Connection,
+    people: Sequence[_Person],
+    batch: _Batch,
+    playbook: Playbook,
+    keyring: Keyring,
+    report: Report,
+    now: datetime,
+) -> None:
+    folded = [(p, p.state) for p in people if p.state is not None]
+    written = [row for p, s in folded if (row := _row(p, s, batch)) is not None]
+    store.write_leads(connection, written, now=now)
+    for person, _ in folded:
+        for loser in person.merged:
+            store.merge_into(connection, loser, person.lead_id, now=now)
+            merge_enrolments(connection, loser, person.lead_id, now=now)
+            report.count("merged")
+    alone = [p for p, _ in folded]
+    persons = [frozenset(e.event_id for e in p.events) for p in alone]
+    events = [e for p in alone for e in p.events]
+    owned = keys_of_persons(events, batch.keys, persons)
+    store.write_keys(connection, {k: alone[i].lead_id for k, i in owned.items()})
+    store.assign_events(connection, {e.event_id: p.lead_id for p in alone for e in p.events})
+    log.unblock(connection, _harmless(folded, batch))
+    changed = {row.lead_id for row in written}
+    report.lead_ids |= changed
+    report.count("leads_new", len(changed - set(batch.known)))
+    report.count("leads_changed", len(changed & set(batch.known)))
+    states = {p.lead_id: s for p, s in folded if p.lead_id in changed}
+    owned_events = {p.lead_id: p.events for p, _ in folded}
+    ended = apply_stops(connection, states, owned_events, playbook, keyring, now=now)
+    report.count("stopped", ended)
+
+
+def _row(person: _Person, state: LeadState, batch: _Batch) -> store.LeadRow | None:
+    """The row to write, or None where nothing changed."""
+    as_json = state_to_json(state)
+    digest = digest_of(as_json)
+    known = batch.known.get(person.lead_id)
+    if known is not None and known.state_digest == digest and not person.merged:
+        return None
+    flag = None if state.became_lead_at is None else "pending_enrichment"
+    return store.LeadRow(person.lead_id, state, as_json, digest, flag)
+
+
+def _harmless(folded: Sequence[tuple[_Person, LeadState]], batch: _Batch) -> list[str]:
+    """Stop-capable events that turned out to stop nothing, or were lifted by a disposition."""
+    found = []
+    for person, state in folded:
+        standing = {s.event_id for s in state.stops}
+        found += [
+            e.event_id
+            for e in person.events
+            if e.kind in STOP_KINDS and e.event_id not in standing and _settled(e, batch.classes)
+        ]
+    return found
+
+
+def _settled(event: LeadEvent, classes: Mapping[str, ReplyClass]) -> bool:
+    return event.kind not in INBOUND_KINDS or event.event_id in classes

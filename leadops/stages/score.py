@@ -1,0 +1,113 @@
+"""Enriched leads -> score with its points -> tier. A score is a record: changed inputs add a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.dialects.postgresql import insert
+
+from leadops.domain.fold import state_from_json
+from leadops.domain.scoring import inputs_of
+from leadops.domain.scoring import score as decide
+from leadops.playbook.model import Playbook
+from leadops.stages.enrich import evidence_of
+from leadops.stages.report import Report
+from leadops.store import crm
+from leadops.store import leads as store
+from leadops.store.engine import TEXTS, rows, sql, transaction
+from leadops.store.tables import lead_scores
+from leadops.terms import EvidenceField, Score, stable_id
+
+FLAG = "pending_score"
+_CURRENT = sql(
+    """select distinct on (lead_id) lead_id, inputs_hash from lead_scores where lead_id = any(:ids)
+    order by lead_id, scored_at desc, score_id""",
+    ids=TEXTS,
+)
+_SET = sql(
+    """update leads l set score = m.total::float8, tier = m.tier, pending_enrolment = true
+    from unnest(:ids, :totals, :tiers) as m(lead_id, total, tier) where l.lead_id = m.lead_id""",
+    ids=TEXTS,
+    totals=TEXTS,
+    tiers=TEXTS,
+)
+_ENROL_NEXT = sql("update leads set pending_enrolment = true where lead_id = any(:ids)", ids=TEXTS)
+
+
+def score(engine: Engine, playbook: Playbook, *, now: datetime, limit: int = 500) -> Report:
+    """Score up to ``limit`` leads. Counts: scored, unchanged, hot, warm, cold, parked."""
+    report = Report("score")
+    with transaction(engine) as connection:
+        claimed = store.claim(connection, FLAG, limit)
+        ids = [lead["lead_id"] for lead in claimed]
+        evidence = evidence_of(connection, ids)
+        current = {r["lead_id"]: r["inputs_hash"] for r in rows(connection, _CURRENT, ids=sorted(ids))}
+        scored: dict[str, Score] = {}
+        for lead in claimed:
+            try:
+                scored[lead["lead_id"]] = _score_one(lead, evidence[lead["lead_id"]], playbook, now)
+            except Exception as error:  # noqa: BLE001 - one lead must not hold up the others
+                report.parked[lead["lead_id"]] = f"score_{type(error).__name__}"
+                report.count("parked")
+        changed = {i: s for i, s in scored.items() if current.get(i) != s.inputs_hash}
+        _save(connection, changed, now)
+        store.done(connection, FLAG, ids)
+        # An unchanged score may still belong to a new lead event: the decision to enrol looks again.
+        connection.execute(_ENROL_NEXT, {"ids": sorted(scored)})
+        store.park(connection, "score", report.parked, now=now)
+        report.count("scored", len(changed))
+        report.count("unchanged", len(scored) - len(changed))
+        for s in changed.values():
+            report.count(s.tier.value)
+        report.lead_ids |= set(changed)
+        report.pending = store.waiting(connection, FLAG)
+    return report
+
+
+def _score_one(
+    lead: Mapping[str, Any], evidence: Mapping[str, EvidenceField], playbook: Playbook, now: datetime
+) -> Score:
+    return decide(inputs_of(state_from_json(lead["state"]), evidence, now), playbook.scorecard)
+
+
+def _save(connection: Connection, changed: Mapping[str, Score], now: datetime) -> None:
+    if not changed:
+        return
+    ids = sorted(changed)
+    connection.execute(insert(lead_scores).on_conflict_do_nothing(), [_row(i, changed[i], now) for i in ids])
+    connection.execute(
+        _SET,
+        {
+            "ids": ids,
+            "totals": [str(changed[i].total) for i in ids],
+            "tiers": [changed[i].tier.value for i in ids],
+        },
+    )
+    crm.enqueue(connection, [_told(i, changed[i], now) for i in ids], now=now)
+
+
+def _row(lead_id: str, s: Score, now: datetime) -> dict[str, Any]:
+    return {
+        "score_id": stable_id("sco", lead_id, s.scorecard_version, s.inputs_hash, now.isoformat()),
+        "lead_id": lead_id,
+        "total": s.total,
+        "tier": s.tier.value,
+        "signals": [asdict(p) for p in s.signals],
+        "scorecard_version": s.scorecard_version,
+        "inputs_hash": s.inputs_hash,
+        "reason": s.reason,
+        "scored_at": now,
+    }
+
+
+def _told(lead_id: str, s: Score, now: datetime) -> crm.Owed:
+    return crm.Owed(
+        stable_id("score", lead_id, s.scorecard_version, s.inputs_hash, now.isoformat()),
+        "score",
+        lead_id,
+        {"total": s.total, "tier": s.tier.value, "why": s.reason, "at": now.isoformat()},
+    )

@@ -1,0 +1,129 @@
+"""What a provider call came to -> the ledger, the CRM outbox, the enrolment. Also what had no outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from leadops.playbook.model import Delivery, Playbook
+from leadops.providers.email.port import EmailPort
+from leadops.stages.facts import LoadedTouch
+from leadops.stages.handing import Due, hand_off
+from leadops.stages.report import Report
+from leadops.store import crm, touches
+from leadops.store.engine import rows, sql, transaction
+from leadops.terms import Outcome, SendResult, Tier, TouchReason
+
+
+def settle(
+    connection: Connection,
+    loaded: LoadedTouch,
+    token: str,
+    result: SendResult,
+    playbook: Playbook,
+    *,
+    now: datetime,
+    report: Report,
+) -> None:
+    """Record one outcome. Only what was certainly not accepted is ever tried again (R2)."""
+    touch_id = loaded.touch["touch_id"]
+    if result.outcome is Outcome.ACCEPTED:
+        row = touches.record_sent(connection, touch_id, token, result, now=now)
+        if row is not None:
+            tell_sent(connection, row, playbook, now=now)
+        report.count("sent" if row is not None else "late_outcome")
+        return
+    if result.outcome is Outcome.AMBIGUOUS:
+        touches.record_unknown(connection, touch_id, token, result.detail, now=now)
+        report.count("unknown")
+        return
+    attempts = loaded.touch["attempts"] + 1
+    if result.outcome is Outcome.RETRY and attempts < playbook.delivery.max_attempts:
+        due = now + backoff(playbook.delivery, attempts, result.retry_after_s)
+        touches.defer(connection, touch_id, token, TouchReason.PROVIDER_RETRY, due, result.detail)
+        report.count("retry")
+        return
+    reason = TouchReason.REJECTED if result.outcome is Outcome.REJECTED else TouchReason.RETRIES_EXHAUSTED
+    touches.record_failed(connection, touch_id, token, reason, result.detail, now=now)
+    touches.close_if_done(connection, [loaded.touch["enrolment_id"]], now)
+    report.count(f"failed:{reason.value}")
+
+
+def backoff(delivery: Delivery, attempts: int, retry_after_s: float | None = None) -> timedelta:
+    """Doubling from ``backoff_seconds`` to ``max_backoff_seconds``; a provider's own word goes first."""
+    doubled = delivery.backoff_seconds * 2 ** min(attempts - 1, 30)
+    return timedelta(seconds=max(min(doubled, delivery.max_backoff_seconds), retry_after_s or 0))
+
+
+_SUBJECT = sql("select subject from message_bodies where draft_id = :id")
+
+
+def tell_sent(connection: Connection, touch: Mapping[str, Any], playbook: Playbook, *, now: datetime) -> None:
+    """A touch that was sent: the CRM is owed a note, and the enrolment may have nothing left to do."""
+    subject = connection.execute(_SUBJECT, {"id": touch["draft_id"]}).scalar_one_or_none()
+    payload = {
+        "touch_id": touch["touch_id"],
+        "position": touch["position"],
+        "channel": touch["channel"],
+        "template": touch["template"],
+        "subject": subject,
+        "message_id": touch["message_id"],
+        "at": now.isoformat(),
+    }
+    crm.enqueue(
+        connection,
+        [crm.Owed(f"touch:{touch['touch_id']}", "touch", touch["lead_id"], payload)],
+        now=now,
+    )
+    gap = playbook.sequences[Tier(touch["sequence"])].min_gap_hours
+    touches.close_if_done(connection, [touch["enrolment_id"]], now + timedelta(hours=gap))
+
+
+_UNKNOWN_COUNT = sql("select count(*) from touches where state = 'unknown'")
+
+
+def reconcile(
+    engine: Engine, email: EmailPort, playbook: Playbook, *, now: datetime, limit: int = 200
+) -> Report:
+    """Settle what had no outcome by what the provider can really tell, else give it to a person.
+
+    Counts: claims_released, became_unknown, found_sent, found_not_sent, for_a_person.
+    """
+    report = Report("reconcile")
+    with transaction(engine) as connection:
+        released, lapsed = touches.expire(connection, now=now)
+        report.count("claims_released", released)
+        report.count("became_unknown", len(lapsed))
+    with transaction(engine) as connection:
+        for touch in touches.claim_unknown(connection, limit):
+            result = email.look_up(touch["touch_id"]) if touch["provider"] == email.name else None
+            report.count(_settle_unknown(connection, touch, result, playbook, now))
+            report.lead_ids.add(touch["lead_id"])
+        report.pending = int(rows(connection, _UNKNOWN_COUNT)[0]["count"])
+    return report
+
+
+def _settle_unknown(
+    connection: Connection,
+    touch: Mapping[str, Any],
+    result: SendResult | None,
+    playbook: Playbook,
+    now: datetime,
+) -> str:
+    if result is not None and result.outcome is Outcome.ACCEPTED:
+        row = touches.record_sent(connection, touch["touch_id"], None, result, now=now)
+        if row is not None:
+            tell_sent(connection, row, playbook, now=now)
+        return "found_sent"
+    if result is not None and result.outcome is Outcome.RETRY:
+        due = now + backoff(playbook.delivery, max(1, touch["attempts"]))
+        touches.unknown_to_planned(
+            connection, touch["touch_id"], due=due, reason=TouchReason.PROVIDER_RETRY, detail="not_found"
+        )
+        return "found_not_sent"
+    due_for_rep = Due(touch["lead_id"], touch["touch_id"], "unknown_outcome", touch["enrolment_id"])
+    hand_off(connection, [due_for_rep], playbook, now=now)
+    return "for_a_person"
