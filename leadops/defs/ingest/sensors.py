@@ -1,0 +1,130 @@
+"""What makes things happen: CRMs are polled, events that wait too long get a run, failures are told.
+
+Events are deduplicated in our own tables, never by ``run_key``: Dagster remembers a run key for ever
+and silently drops the run (R33). A tick appends, commits with its cursor, then requests a run; Dagster's
+cursor only mirrors ours.
+https://docs.dagster.io/guides/automate/sensors
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+import dagster as dg
+from dagster import DagsterRunStatus as Status
+
+from leadops.defs import jobs
+from leadops.defs.show import now
+from leadops.runtime.wiring import House
+from leadops.settings import settings
+from leadops.stages.ingest import PollReport, poll_crm
+from leadops.store.engine import transaction
+from leadops.store.status import oldest_pending
+
+TICK_BUDGET_S = 20.0
+POLL_LIMIT = 1000
+INTERVAL_S = 2
+"""The daemon looks every 5 s; an interval of 5 would miss every second look."""
+
+_WAITING = [Status.NOT_STARTED, Status.QUEUED, Status.STARTING]
+_RUNNING = [*_WAITING, Status.STARTED]
+
+
+def default_status() -> dg.DefaultSensorStatus:
+    """Running under ``leadops up`` and ``demo`` only: a bare ``dg dev`` mails nobody."""
+    return dg.DefaultSensorStatus.RUNNING if settings().automation else dg.DefaultSensorStatus.STOPPED
+
+
+def is_on_its_way(instance: dg.DagsterInstance, job: str, statuses: list[Status]) -> bool:
+    """Whether a run of this job is in one of these states."""
+    found = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=statuses), limit=1)
+    return bool(found)
+
+
+@dg.sensor(
+    name="crm_files",
+    job=jobs.first_touch,
+    minimum_interval_seconds=INTERVAL_S,
+    default_status=default_status(),
+    description="Polls the files CRM: rows appended since the last look become events.",
+)
+def crm_files(context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]) -> dg.SensorResult:
+    """Append what is new, then ask for a run, unless one that will see it is already waiting."""
+    deadline = time.monotonic() + TICK_BUDGET_S
+    polls = list(_pages(house, deadline))
+    accepted = sum(p.ingested.accepted for p in polls)
+    duplicates = sum(p.ingested.duplicates for p in polls)
+    refused = sum(p.ingested.quarantined for p in polls)
+    if not accepted and not refused:
+        return dg.SensorResult(skip_reason="Nothing new in the CRM.")
+    seen = dg.AssetObservation(
+        asset_key="lead_events",
+        metadata={
+            "accepted": accepted,
+            "duplicates": duplicates,
+            "quarantined": refused,
+            "sources": dg.MetadataValue.json(sorted({s for p in polls for s in p.sources})),
+            "more_waiting": polls[-1].more,
+        },
+    )
+    wanted = accepted and not is_on_its_way(context.instance, jobs.first_touch.name, _WAITING)
+    tags = {"leadops/events": str(accepted), "leadops/trigger": "crm_files"}
+    return dg.SensorResult(
+        run_requests=[dg.RunRequest(tags=tags)] if wanted else [],
+        asset_events=[seen],
+    )
+
+
+def _pages(house: House, deadline: float) -> Iterator[PollReport]:
+    """Page after page while there is more and time."""
+    while True:
+        report = poll_crm(
+            house.engine,
+            house.crm,
+            now=now(),
+            keyring=house.keyring,
+            limit=POLL_LIMIT,
+            should_stop=lambda: time.monotonic() > deadline,
+        )
+        yield report
+        if not report.more or time.monotonic() > deadline:
+            return
+
+
+@dg.sensor(
+    name="pending_events",
+    job=jobs.first_touch,
+    minimum_interval_seconds=INTERVAL_S,
+    default_status=default_status(),
+    description="The safety net: what waits longer than the grace time gets a run, unless one is under way.",
+)
+def pending_events(
+    context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
+) -> dg.SensorResult | dg.SkipReason:
+    """Ask for a run when the oldest pending item has waited too long and nobody is at it."""
+    moment = now()
+    with transaction(house.engine) as connection:
+        oldest = oldest_pending(connection)
+    if oldest is None:
+        return dg.SkipReason("Nothing is pending.")
+    waited = moment - oldest
+    if waited < timedelta(seconds=settings().sensor_grace_s):
+        return dg.SkipReason(f"The oldest pending item waits {waited.total_seconds():.1f} s, within grace.")
+    if is_on_its_way(context.instance, jobs.first_touch.name, _RUNNING):
+        return dg.SkipReason("A run that will take it up is queued or under way.")
+    lag = round(waited.total_seconds(), 1)
+    seen = dg.AssetObservation(asset_key="lead_events", metadata={"lag_seconds": lag})
+    tags = {"leadops/trigger": "pending_events"}
+    return dg.SensorResult(run_requests=[dg.RunRequest(tags=tags)], asset_events=[seen])
+
+
+@dg.run_failure_sensor(
+    name="failed_runs",
+    monitor_all_code_locations=True,
+    default_status=default_status(),
+    description="Every failed run of every location, once, in one place: the log of this sensor.",
+)
+def failed_runs(context: dg.RunFailureSensorContext) -> None:
+    """Say which job failed and where to look. Codes and ids only."""
+    run = context.dagster_run
+    context.log.error(f"Run {run.run_id} of job {run.job_name} failed; open it in the Runs page.")

@@ -1,0 +1,61 @@
+"""How good is this lead: enrichment with provenance, then the scorecard with its points."""
+
+import dagster as dg
+
+from leadops.defs.show import Materialized, drain, now, preview, result, table_spec, total
+from leadops.runtime.wiring import House
+from leadops.stages.enrich import enrich
+from leadops.stages.score import score
+
+
+@dg.multi_asset(
+    specs=[
+        table_spec(
+            "enriched_leads",
+            group="scoring",
+            table="enrichments",
+            deps=["leads"],
+            description="What is known of each lead beyond their own words: company domain, title level, "
+            "company size, each field with the provider and the event it came from.",
+        )
+    ]
+)
+def enriched_leads(house: dg.ResourceParam[House]) -> Materialized:
+    """Enrich leads that changed."""
+    report, seconds = drain(lambda: enrich(house.engine, house.enrichment, now=now()))
+    rows = {"dagster/row_count": total(house.engine, "enrichments")}
+    return result("enriched_leads", report, seconds, **rows)
+
+
+@dg.multi_asset(
+    specs=[
+        table_spec(
+            "lead_scores",
+            group="scoring",
+            table="lead_scores",
+            deps=["enriched_leads"],
+            description="Every score given, with the points of each of the scorecard's signals, its "
+            "version, and "
+            "one sentence for the rep. The newest is current; hot, warm or cold by the playbook's "
+            "thresholds.",
+        )
+    ]
+)
+def lead_scores(house: dg.ResourceParam[House]) -> Materialized:
+    """Score enriched leads."""
+    report, seconds = drain(lambda: score(house.engine, house.playbook, now=now()))
+    newest = preview(
+        house.engine,
+        """select lead_id, round(total::numeric, 1) as total, tier, reason, scored_at from lead_scores
+        order by scored_at desc limit 10""",
+    )
+    tiers = preview(
+        house.engine,
+        """select tier, count(*) as leads, round(avg(score)::numeric, 1) as mean_score from leads
+        where tier is not null and merged_into is null group by tier order by tier""",
+    )
+    extra = {
+        "scorecard": house.playbook.scorecard.version,
+        "dagster/row_count": total(house.engine, "lead_scores"),
+    }
+    return result("lead_scores", report, seconds, newest=newest, tiers=tiers, **extra)
