@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     sensor_grace_s: float = Field(
         1.0, description="How long an event may wait before the safety-net sensor asks for a run."
     )
+    metrics_cron: str = Field("7 * * * *", description="When the metric tables are rebuilt (UTC).")
     automation: bool = Field(
         False,
         description="Sensors and schedules start running. Set by `leadops up` and `demo`; "

@@ -85,6 +85,7 @@ def demo(
     from leadops.cli.up import open_counts, run
 
     os.environ.setdefault("LEADOPS_HOME", str(PROJECT_ROOT / ".leadops-demo"))
+    os.environ.setdefault("LEADOPS_METRICS_CRON", "*/5 * * * *")  # nobody watches a demo for an hour
     settings.cache_clear()
     config = settings()
     folder = CrmFolder(config.crm_path, config.outbox_path)

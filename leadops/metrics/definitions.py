@@ -163,7 +163,7 @@ metrics_job = dg.define_asset_job(
 
 @dg.schedule(
     job=metrics_job,
-    cron_schedule="7 * * * *",
+    cron_schedule=settings().metrics_cron,
     execution_timezone="UTC",
     default_status=(
         dg.DefaultScheduleStatus.RUNNING if settings().automation else dg.DefaultScheduleStatus.STOPPED

@@ -28,7 +28,7 @@ def main() -> int:
                 stop,
                 display,
                 lambda url: lambda: {"asked": len(url) > 0},
-                partial(stack.services, locations=locations),
+                services=partial(stack.services, locations=locations),
             )
     except LeadopsError as error:
         display.say(str(error))

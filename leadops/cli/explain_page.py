@@ -1,0 +1,226 @@
+"""One lead's story as a page: words first, ids dim, nothing cut at 80 columns or in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from leadops.cli.shown import console, moment
+from leadops.stages.story import EnrolmentStory, EventStory, LeadStory, TouchStory
+from leadops.terms import Gate
+
+MAX_EVENTS = 30
+
+
+def show(story: LeadStory) -> None:
+    """Print the whole page."""
+    page = Page(console())
+    _who(page, story)
+    _score(page, story)
+    _sequences(page, story)
+    _plan(page, story)
+    _people(page, story)
+    _events(page, story)
+    _rest(page, story)
+
+
+class Page:
+    """Lines under headings, indented, wrapped at the console's width."""
+
+    def __init__(self, out: Console) -> None:
+        self.out = out
+
+    def heading(self, words: str) -> None:
+        self.out.print()
+        self.out.print(Text(words, style="bold underline"))
+
+    def line(self, words: str, *, ids: str | None = None, indent: int = 2, style: str = "") -> None:
+        """``ids`` follow dim on a line of their own."""
+        self.out.print(Padding(Text(words, style=style), (0, 0, 0, indent)))
+        if ids:
+            self.out.print(Padding(Text(ids, style="dim"), (0, 0, 0, indent)))
+
+    def table(self, rows: Iterable[tuple[str, ...]], *, indent: int = 2, right: tuple[int, ...] = ()) -> None:
+        """Columns of text; the last one takes what is left and wraps."""
+        listed = list(rows)
+        if not listed:
+            return
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        last = len(listed[0]) - 1
+        for place in range(last + 1):
+            side = "right" if place in right else "left"
+            grid.add_column(justify=side, ratio=1 if place == last else None, no_wrap=place == 0)  # type: ignore[arg-type]
+        for row in listed:
+            grid.add_row(*(Text(cell) for cell in row))
+        self.out.print(Padding(grid, (0, 0, 0, indent)))
+
+
+def _who(page: Page, story: LeadStory) -> None:
+    who = story.who
+    page.out.print(Text(who.name or who.email or who.lead_id, style="bold"))
+    if who.asked_for != who.lead_id:
+        page.line(f"{who.asked_for} turned out to be this person and was merged into it.")
+    page.line(
+        ", ".join(p for p in (who.title, who.company, who.country) if p) or "Nothing known of the company."
+    )
+    page.line(", ".join(p for p in (who.email, who.phone) if p) or "No address, no phone.")
+    source = "left blank" if who.source == "(blank)" else who.source
+    if who.became_lead_at:
+        day = " (the source gave the day only)" if who.lead_day_precision else ""
+        page.line(f"A lead since {moment(who.became_lead_at)} UTC{day}; source: {source}.")
+    else:
+        page.line("Not a lead yet: nothing was asked for.")
+    score = "not scored" if who.score is None else f"{who.tier}, {who.score:g} points"
+    page.line(f"{score}; owner: {who.owner or 'nobody'}{'; a test record' if who.is_test else ''}")
+    for stop in who.stops:
+        page.line(f"Automation is over: {stop}", style="bold")
+    if who.waits_for:
+        page.line(f"Waits for {' and '.join(who.waits_for)}.")
+    if who.note:
+        page.line(who.note)
+    keys = ", ".join(f"{n} {kind}" for kind, n in story.identity.keys.items()) or "no keys"
+    page.line(f"Known by {keys}.", ids=_ids(who.lead_id, *(f"{s} {i}" for s, i in who.crm_ids)))
+    if story.identity.merged:
+        page.line("Merged into this lead:", ids=_ids(*story.identity.merged))
+
+
+def _ids(*ids: str | None) -> str:
+    return ", ".join(i for i in ids if i)
+
+
+def _score(page: Page, story: LeadStory) -> None:
+    page.heading("Score")
+    score = story.score
+    if score is None:
+        page.line("None yet.")
+        return
+    page.line(f"{score.total:g}, {score.tier}: {score.reason}")
+    page.table(((s.signal, f"{s.points:g} of {s.max_points:g}", s.value) for s in score.signals), right=(1,))
+    page.line(f"scorecard {score.scorecard_version}, {moment(score.scored_at)} UTC", style="dim")
+    for before in reversed(story.score_history[:-1]):
+        page.line(f"before: {before.total:g}, {before.tier}, {moment(before.scored_at)} UTC")
+    if story.enrichment:
+        page.heading("Known beyond their own words")
+        page.table((f.field, str(f.value), f"from {f.provider}") for f in story.enrichment)
+
+
+def _sequences(page: Page, story: LeadStory) -> None:
+    page.heading("Sequences")
+    for enrolment in story.enrolments:
+        _sequence(page, enrolment)
+    if story.not_enrolled:
+        page.line(f"{story.not_enrolled[0].upper()}{story.not_enrolled[1:]}.")
+
+
+def _sequence(page: Page, e: EnrolmentStory) -> None:
+    raised = f" (began as {e.tier_at_enrolment})" if e.tier != e.tier_at_enrolment else ""
+    page.line(f"{e.tier}{raised}, variant {e.variant}, since {moment(e.enrolled_at)} UTC: {e.words}")
+    page.line(f"source {e.source}, from {e.mailbox}", indent=4)
+    page.line(
+        f"{e.enrolment_id}, version {e.sequence_version}, event {e.lead_event_id}", indent=4, style="dim"
+    )
+
+
+def _plan(page: Page, story: LeadStory) -> None:
+    page.heading(f"Plan, as of {moment(story.at)} UTC")
+    if not story.touches:
+        page.line("No touches.")
+    for touch in story.touches:
+        _touch(page, touch)
+
+
+def _touch(page: Page, t: TouchStory) -> None:
+    what = "e-mail" if t.channel == "email" else "task for a rep"
+    page.line(f"{t.position}. {what}, {t.sequence} step {t.step}: {t.verdict}", style="bold")
+    if t.subject:
+        page.line(f"subject: {t.subject}", indent=5)
+    if t.gates or t.error:
+        first = f" (first {moment(t.first_due_at)})" if t.first_due_at != t.due_at else ""
+        page.line(f"due {moment(t.due_at)} UTC{first}{_why(t.why)}", indent=5)
+    if t.error:
+        page.line(f"The gates could not be looked at: {t.error}", indent=5)
+    page.table((_gate(g, t.decided_by) for g in t.gates), indent=5)
+    if t.draft:
+        page.table(((s.slot, s.value, f"from {s.evidence}") for s in t.draft.slots), indent=5)
+    sent = _ids(t.message_id, f"{t.provider} {t.provider_ref or ''}".strip() if t.provider else None)
+    page.line(f"{t.touch_id}, template {t.template}, attempts {t.attempts}", indent=5, style="dim")
+    page.line(_ids(f"state {t.state}", t.reason, t.detail, sent), indent=5, style="dim")
+
+
+def _why(why: Mapping[str, Any]) -> str:
+    said = [f"day {why['day']}"] if "day" in why else []
+    if why.get("zone"):
+        said.append(f"window {why.get('window')} in {why['zone']} ({why.get('zone_basis')})")
+    if why.get("moved_by"):
+        said.append(f"moved by {', '.join(map(str, why['moved_by']))}")
+    return f": {', '.join(said)}" if said else ""
+
+
+def _gate(gate: Gate, decided_by: str | None) -> tuple[str, str, str]:
+    mark = "ok" if gate.passed else ("NO <-" if gate.name == decided_by else "NO")
+    retry = f"; again {moment(gate.retry_at)} UTC" if gate.retry_at else ""
+    return gate.name.replace("_", " "), mark, f"{gate.value}{retry}"
+
+
+def _people(page: Page, story: LeadStory) -> None:
+    if story.replies:
+        page.heading("What they answered")
+    for reply in story.replies:
+        said = reply.reply_class.replace("_", " ")
+        page.line(
+            f"{moment(reply.occurred_at)} UTC  {said}: {reply.why} (matched by {reply.matched_by})",
+            ids=_ids(reply.event_id, reply.touch_id),
+        )
+    if story.handoffs:
+        page.heading("Given to a person")
+    for h in story.handoffs:
+        if h.acted_at:
+            state = f"acted {moment(h.acted_at)} UTC"
+        else:
+            state = f"acts by {moment(h.sla_due_at)} UTC{', OVERDUE' if h.overdue else ''}"
+        page.line(f"{moment(h.created_at)} UTC  {h.words}; {h.owner} {state}", ids=h.handoff_id)
+
+
+def _events(page: Page, story: LeadStory) -> None:
+    page.heading("What happened")
+    left_out = len(story.events) - MAX_EVENTS
+    if left_out > 0:
+        page.line(f"({left_out} earlier ones: --json)")
+    for event in story.events[-MAX_EVENTS:]:
+        page.line(_event(event), ids=event.event_id)
+
+
+def _event(event: EventStory) -> str:
+    at = f"{event.occurred_at:%Y-%m-%d}      " if event.day_precision else moment(event.occurred_at)
+    note = f": {event.note}" if event.note else ""
+    marks = [
+        word
+        for word, holds in (
+            ("stops automation", event.stops),
+            ("not processed yet", event.pending),
+            ("personal data erased", event.erased),
+        )
+        if holds
+    ]
+    return f"{at}  {event.kind.replace('_', ' ')} ({event.source}){note}" + (
+        f" [{', '.join(marks)}]" if marks else ""
+    )
+
+
+def _rest(page: Page, story: LeadStory) -> None:
+    page.heading("The CRM")
+    states = [w.state for w in story.writebacks]
+    page.line(", ".join(f"{states.count(s)} {s}" for s in sorted(set(states))) or "Owed nothing.")
+    for w in story.writebacks:
+        if w.state != "done":
+            detail = f", {w.detail}" if w.detail else ""
+            page.line(f"{w.kind}: {w.state}, tried {w.attempts} times{detail}, due {moment(w.due_at)} UTC")
+    if story.parked:
+        page.heading("Put aside for a person (leadops events parked)")
+    for p in story.parked:
+        page.line(f"{p.stage}: {p.reason}, {moment(p.parked_at)} UTC", ids=p.item_id)

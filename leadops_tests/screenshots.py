@@ -1,0 +1,82 @@
+"""The pictures in ``docs/images``, from a running demo: ``make screenshots`` while ``make demo`` runs.
+
+Needs Chromium (Debian: ``apt-get install chromium``; elsewhere say where it is with CHROMIUM).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+from playwright.sync_api import Page, sync_playwright
+
+IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+GROUPS = ("ingest", "leads", "scoring", "outreach", "crm")
+# The community box would stand in front of everything.
+INIT = """
+localStorage.setItem('communityNux', '"1"');
+localStorage.setItem('large-screen-nav-open', 'false');
+"""
+
+
+def pages(base: str) -> dict[str, tuple[str, tuple[int, int]]]:
+    """picture -> (address, viewport)."""
+    expanded = quote(",".join(f"global@global:{g}" for g in GROUPS))
+    chosen = quote(" or ".join(f'group:"{g}"' for g in GROUPS))
+    return {
+        "lineage": (f"{base}/asset-groups?expanded={expanded}&asset-selection={chosen}", (2300, 820)),
+        "lineage-metrics": (
+            f"{base}/asset-groups?expanded={quote('global@global:metrics')}",
+            (2300, 1200),
+        ),
+        "asset-dispatches": (f"{base}/assets/dispatches", (1500, 1500)),
+        "asset-lead-scores": (f"{base}/assets/lead_scores", (1500, 1500)),
+        "runs": (f"{base}/runs", (1500, 800)),
+    }
+
+
+def take(page: Page, address: str, viewport: tuple[int, int], to: Path) -> None:
+    """One picture, once the page has stopped asking."""
+    page.set_viewport_size({"width": viewport[0], "height": viewport[1]})
+    page.goto(address)
+    page.wait_for_load_state("load")
+    page.wait_for_timeout(7000)
+    page.screenshot(path=to)
+    print(to)  # noqa: T201
+
+
+def main() -> int:
+    """Take every picture, or those named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--base", default=f"http://127.0.0.1:{os.environ.get('LEADOPS_WEBSERVER_PORT', 3000)}"
+    )
+    parser.add_argument("names", nargs="*")
+    given = parser.parse_args()
+    browser_path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser_path is None:
+        print("Chromium is not installed; install it or name it in CHROMIUM.", file=sys.stderr)  # noqa: T201
+        return 2
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=browser_path, args=FLAGS.split())
+        context = browser.new_context()
+        context.add_init_script(INIT)
+        page = context.new_page()
+        for name, (address, viewport) in pages(given.base).items():
+            if not given.names or name in given.names:
+                take(page, address, viewport, IMAGES / f"{name}.png")
+        browser.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
