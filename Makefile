@@ -70,9 +70,9 @@ screenshots: install-dev ## the pictures in docs/, from a running demo
 
 lock: install-dev ## pin again after pyproject.toml changed (needs uv)
 	rm -f requirements/*.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-strip-extras \
 		pyproject.toml --group build -o requirements/run.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-strip-extras \
 		pyproject.toml --group build --group dev -c requirements/run.txt --no-annotate -o requirements/dev.txt
 
 clean: ## remove what was made here, but not the data in .leadops
