@@ -1,4 +1,4 @@
-"""``leadops events``: what was refused at the door and what a stage put aside; list it, mend it, put it back."""
+"""``leadops events``: what was refused at the door and what a stage put aside; list it, put it back."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+# How a line that is no row at all was kept (providers/crm/records.py).
+_BROKEN = ({"text"}, {"fields"})
 JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
@@ -104,6 +106,7 @@ def remapped(mapping: CrmMapping) -> Callable[[Mapping[str, Any], str], RawRow]:
     """How a kept input becomes a row again: a file's row (``leads.csv:41``) by ``mapping``, else as it is."""
     from leadops.providers.crm.mapping import spec_for, to_event, wire_row
     from leadops.providers.crm.port import RawRow
+    from leadops.providers.crm.records import flat_row
 
     def again(raw: Mapping[str, Any], where: str) -> RawRow:
         name, _, line = where.rpartition(":")
@@ -113,28 +116,16 @@ def remapped(mapping: CrmMapping) -> Callable[[Mapping[str, Any], str], RawRow]:
         if spec is None:
             what = f"No entry of mapping.yaml in the CRM folder fits the file {name}: add one, then replay."
             return RawRow(event=None, error=what, raw=dict(raw), where=where)
+        if set(raw) in _BROKEN:
+            what = "The line itself could not be read: correct it in the file and import the file again."
+            return RawRow(event=None, error=what, raw=dict(raw), where=where)
         if spec.format == "events":
             return wire_row(dict(raw), spec, where)
-        flat = _flat(raw) if spec.format == "jsonl" else {k: _cell(v) for k, v in raw.items()}
-        mapped = to_event(flat, spec, where)
-        return RawRow(mapped.event, mapped.error, dict(raw), where)
+        mapped = to_event(flat_row(dict(raw)), spec, where)
+        skipped = "The mapping skips such rows now." if mapped.event is None else None
+        return RawRow(mapped.event, mapped.error or skipped, dict(raw), where)
 
     return again
-
-
-def _flat(raw: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested objects under dotted names, as a mapping of a jsonl file names them."""
-    found: dict[str, str] = {}
-    for key, value in raw.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = _cell(value)
-    return found
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else str(value)
 
 
 @app.command()

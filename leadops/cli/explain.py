@@ -22,9 +22,7 @@ def explain(
     ],
     at: Annotated[
         str | None,
-        typer.Option(
-            help="What the gates would say at this moment, ISO 8601 (UTC unless it says otherwise)."
-        ),
+        typer.Option(help="What the gates would say at this moment, ISO 8601; without offset: UTC."),
     ] = None,
     touch: Annotated[str | None, typer.Option(help="Only this touch of the plan.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for machines.")] = False,

@@ -41,9 +41,9 @@ class Page:
 
     def line(self, words: str, *, ids: str | None = None, indent: int = 2, style: str = "") -> None:
         """``ids`` follow dim on a line of their own."""
-        self.out.print(Padding(Text(words, style=style), (0, 0, 0, indent)))
+        self.out.print(Padding(Text(words, style=style), (0, 0, 0, indent), expand=False))
         if ids:
-            self.out.print(Padding(Text(ids, style="dim"), (0, 0, 0, indent)))
+            self.out.print(Padding(Text(ids, style="dim"), (0, 0, 0, indent), expand=False))
 
     def table(self, rows: Iterable[tuple[str, ...]], *, indent: int = 2, right: tuple[int, ...] = ()) -> None:
         """Columns of text; the last one takes what is left and wraps."""
@@ -57,7 +57,7 @@ class Page:
             grid.add_column(justify=side, ratio=1 if place == last else None, no_wrap=place == 0)  # type: ignore[arg-type]
         for row in listed:
             grid.add_row(*(Text(cell) for cell in row))
-        self.out.print(Padding(grid, (0, 0, 0, indent)))
+        self.out.print(Padding(grid, (0, 0, 0, indent), expand=False))
 
 
 def _who(page: Page, story: LeadStory) -> None:
@@ -65,9 +65,8 @@ def _who(page: Page, story: LeadStory) -> None:
     page.out.print(Text(who.name or who.email or who.lead_id, style="bold"))
     if who.asked_for != who.lead_id:
         page.line(f"{who.asked_for} turned out to be this person and was merged into it.")
-    page.line(
-        ", ".join(p for p in (who.title, who.company, who.country) if p) or "Nothing known of the company."
-    )
+    works = [p for p in (who.title, who.company, who.country) if p]
+    page.line(", ".join(works) or "Nothing known of the company.")
     page.line(", ".join(p for p in (who.email, who.phone) if p) or "No address, no phone.")
     source = "left blank" if who.source == "(blank)" else who.source
     if who.became_lead_at:
@@ -153,7 +152,7 @@ def _touch(page: Page, t: TouchStory) -> None:
 
 
 def _why(why: Mapping[str, Any]) -> str:
-    said = [f"day {why['day']}"] if "day" in why else []
+    said = [f"day {why['day']:g}"] if "day" in why else []
     if why.get("zone"):
         said.append(f"window {why.get('window')} in {why['zone']} ({why.get('zone_basis')})")
     if why.get("moved_by"):

@@ -30,7 +30,7 @@ class _Commands(LazyGroup):
         "import": ("leadops.cli.import_:import_file", "Import a csv or jsonl file of leads or events."),
         "explain": (
             "leadops.cli.explain:explain",
-            "Why is this lead where it is? Everything known, in words.",
+            "Why is this lead where it is? All that is known, in words.",
         ),
         "metrics": ("leadops.cli.metrics:app", "The metric tables: build, show."),
         "playbook": ("leadops.cli.playbook:app", "Check and preview the playbook."),

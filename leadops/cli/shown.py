@@ -58,4 +58,4 @@ def print_blocks(blocks: Sequence[tuple[str, Sequence[str]]]) -> None:
     for head, lines in blocks:
         out.print(Text(head, style="bold"))
         for line in lines:
-            out.print(Padding(Text(line, style="dim"), (0, 0, 0, 2)))
+            out.print(Padding(Text(line, style="dim"), (0, 0, 0, 2), expand=False))

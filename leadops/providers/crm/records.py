@@ -242,7 +242,7 @@ def _json_row(data: bytes, spec: FileSpec, where: str, *, wire: bool) -> RawRow 
         raise _BrokenError("the line is not a JSON object", {"text": _shown(data, spec)})
     if wire:
         return wire_row(found, spec, where)
-    mapped = to_event(_flat(found), spec, where)
+    mapped = to_event(flat_row(found), spec, where)
     return RawRow(mapped.event, mapped.error, found, where)
 
 
@@ -250,12 +250,12 @@ def _no_constant(name: str) -> Any:
     raise ValueError(name)  # NaN and Infinity are no JSON, and no database takes them
 
 
-def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested objects under dotted names; every value as text, None as blank."""
+def flat_row(value: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """A row with nested objects under dotted names; every value as text, None as blank."""
     out: dict[str, str] = {}
     for key, item in value.items():
         if isinstance(item, dict):
-            out.update(_flat(item, f"{prefix}{key}."))
+            out.update(flat_row(item, f"{prefix}{key}."))
         elif isinstance(item, str):
             out[prefix + key] = item
         else:
