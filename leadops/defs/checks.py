@@ -12,6 +12,7 @@ from datetime import timedelta
 import dagster as dg
 
 from leadops.defs.outreach.schedules import default_status
+from leadops.defs.shield import codes_only
 from leadops.defs.show import now
 from leadops.runtime.wiring import House
 from leadops.store.engine import rows, sql, transaction
@@ -70,11 +71,12 @@ PROPERTIES = (
         "points_add_up",
         "A score is the sum of its signals' points over what they could earn.",
         """select score_id as id from (
-            select s.score_id, s.total, sum((p->>'points')::float) as points,
+            select s.score_id, s.total, coalesce(sum((p->>'points')::float), 0) as points,
                 sum((p->>'max_points')::float) as most
-            from lead_scores s, jsonb_array_elements(s.signals) p group by s.score_id, s.total
-        ) summed where most > 0
-        and abs(total - least(100, greatest(0, 100 * points / most))) > 0.1""",
+            from lead_scores s left join lateral jsonb_array_elements(s.signals) p on true
+            group by s.score_id, s.total
+        ) summed
+        where abs(total - least(100, greatest(0, coalesce(100 * points / nullif(most, 0), 0)))) > 0.1""",
     ),
     Property(
         "enrolments",
@@ -109,7 +111,7 @@ PROPERTIES = (
         "dispatches",
         "nothing_after_a_stop",
         "No touch was handed over after the commit of an event that stopped its lead (P2).",
-        """select t.touch_id as id from touches t join leads l on l.lead_id = t.lead_id
+        """select distinct t.touch_id as id from touches t join leads l on l.lead_id = t.lead_id
         join lead_events e on e.lead_id = l.lead_id
         cross join lateral jsonb_array_elements(l.state -> 'stops') s
         where s ->> 'event_id' = e.event_id and t.handed_over_at > e.received_at""",
@@ -159,6 +161,7 @@ def offenders(house: House, held: Property) -> list[str]:
 
 def _check(held: Property) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=held.asset, name=held.name, description=held.description)
+    @codes_only
     def observed(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
         found = offenders(house, held)
         return dg.AssetCheckResult(

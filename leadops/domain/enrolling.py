@@ -69,8 +69,9 @@ def decide(
     if reason is None:
         return EnrolDecision(Verdict.ENROL)
     # Somebody a person is already dealing with came back: nobody else will answer them.
-    stop = state.stop
-    returned = stop is not None and stop.reason not in _GONE and state.last_lead_at > stop.at
+    # Unless that person has done something about them since.
+    gone = any(s.reason in _GONE for s in state.stops)
+    returned = bool(state.stops) and not gone and all(state.last_lead_at > s.at for s in state.stops)
     wants_contact = reason is ExitReason.NO_ADDRESS and state.phone is not None
     return EnrolDecision(Verdict.REFUSE, reason, to_person=returned or wants_contact)
 

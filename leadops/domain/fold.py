@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -37,6 +38,7 @@ from leadops.terms import (
 BLANK_SOURCE = "(blank)"
 """A marketing source left empty: a value of its own, never mixed with a literal "unknown"."""
 
+_ENHANCED_STATUS = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")
 _STATE: TypeAdapter[LeadState] = TypeAdapter(LeadState)
 
 _SIMPLE_STOPS = {
@@ -145,9 +147,7 @@ def is_human(event: LeadEvent) -> bool:
 
 def _live_calls(ordered: Sequence[LeadEvent]) -> list[LeadEvent]:
     return [
-        e
-        for e in ordered
-        if e.kind is EventKind.REP_ACTIVITY and e.properties.get("outcome") == "connected"
+        e for e in ordered if e.kind is EventKind.REP_ACTIVITY and e.properties.get("outcome") == "connected"
     ]
 
 
@@ -186,9 +186,11 @@ def bounce_type(event: LeadEvent) -> str:
     A 5.x.x status about the address is hard, 5.7.x is policy and the sender's fault, 4.x.x is soft.
     Without either it is soft: one unexplained bounce must not silence a lead for ever.
     """
-    given = str(event.properties.get("bounce") or "").lower()
-    status = str(event.properties.get("status") or "")
-    if status.startswith("5.7"):
+    given = str(event.properties.get("bounce") or "").strip().lower()
+    status = str(event.properties.get("status") or "").strip()
+    if enhanced := _ENHANCED_STATUS.search(status):  # also within "550 5.7.1 ..."
+        status = enhanced.group()
+    if status.startswith("5.7."):
         return "block"
     if status.startswith("4"):
         return "soft"
@@ -309,8 +311,12 @@ def _last(events: Sequence[LeadEvent]) -> datetime | None:
 
 
 def state_to_json(state: LeadState) -> dict[str, Any]:
-    """JSON-safe; times as ISO 8601."""
-    dumped: dict[str, Any] = _STATE.dump_python(state, mode="json")
+    """JSON-safe; times as ISO 8601.
+
+    Raises:
+        PydanticSerializationError: a value is not of its field's type (a payload not written by intake).
+    """
+    dumped: dict[str, Any] = _STATE.dump_python(state, mode="json", warnings="error")
     return dumped
 
 

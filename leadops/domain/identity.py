@@ -2,14 +2,15 @@
 
 Two events are one person's when they share an identity key (address, phone, CRM id), directly or
 through others. A person may overrule: ``identity_merged`` joins the addresses it names,
-``identity_split`` says the addresses it names are different people, from then on and for good.
+``identity_split`` says the addresses it names are different people, whatever else links them. Of two
+such decisions about the same two addresses the later one holds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from itertools import combinations
 
 from leadops.terms import EventKind, LeadEvent
 
@@ -18,105 +19,84 @@ _STRENGTH = {"email": 0, "crm": 1, "phone": 2}
 
 def primary_key(keys: Sequence[str]) -> str | None:
     """The key an event hangs on when its keys turn out to be different people's: address before CRM id."""
-    return min(keys, key=lambda k: (_STRENGTH.get(k.partition(":")[0], 9), k), default=None)
+    return min(keys, key=_by_strength, default=None)
+
+
+def _by_strength(key: str) -> tuple[int, str]:
+    return _STRENGTH.get(key.partition(":")[0], 9), key
 
 
 @dataclass(slots=True)
 class _Groups:
     """Keys in groups, with pairs that must never meet."""
 
+    apart: set[frozenset[str]]
     of: dict[str, int] = field(default_factory=dict)
     members: dict[int, set[str]] = field(default_factory=dict)
-    apart: set[frozenset[str]] = field(default_factory=set)
-    _next: int = 0
 
     def add(self, key: str) -> int:
         if key not in self.of:
-            self.of[key] = self._next
-            self.members[self._next] = {key}
-            self._next += 1
+            self.of[key] = len(self.of)
+            self.members[self.of[key]] = {key}
         return self.of[key]
 
     def may_join(self, a: int, b: int) -> bool:
+        if not self.apart:
+            return True
         return not any(frozenset((x, y)) in self.apart for x in self.members[a] for y in self.members[b])
-
-    def join(self, a: int, b: int) -> None:
-        if a == b:
-            return
-        for key in self.members.pop(b):
-            self.of[key] = a
-            self.members[a].add(key)
 
     def link(self, keys: Sequence[str]) -> None:
         """Join the groups of all keys to the first one's, but never two that must stay apart."""
-        first = self.add(keys[0])
+        self.add(keys[0])
         for key in keys[1:]:
-            other = self.add(key)
-            first = self.of[keys[0]]
+            other, first = self.add(key), self.of[keys[0]]
             if other != first and self.may_join(first, other):
-                self.join(first, other)
-
-    def split(self, keys: Sequence[str]) -> None:
-        for i, a in enumerate(keys):
-            self.add(a)
-            self.apart.update(frozenset((a, b)) for b in keys[i + 1 :])
-        for key in keys[1:]:
-            self.members[self.of[key]].discard(key)
-            if not self.members[self.of[key]]:
-                del self.members[self.of[key]]
-            del self.of[key]
-            self.add(key)
-
-    def reconcile(self, keys: Sequence[str]) -> None:
-        """A person says these are one: earlier splits between them no longer hold."""
-        named = set(keys)
-        self.apart = {pair for pair in self.apart if not pair <= named}
-        self.link(keys)
+                for moved in self.members.pop(other):
+                    self.of[moved] = first
+                    self.members[first].add(moved)
 
 
-def partition(events: Sequence[LeadEvent], keys: Mapping[str, Sequence[str]]) -> list[frozenset[str]]:
-    """Part events into persons.
+def _decided_apart(ordered: Sequence[LeadEvent], keys: Mapping[str, Sequence[str]]) -> set[frozenset[str]]:
+    """Pairs of addresses that a person has parted and nobody has joined again since."""
+    apart: set[frozenset[str]] = set()
+    for event in ordered:
+        named = sorted(k for k in keys.get(event.event_id, ()) if k.startswith("email:"))
+        pairs = {frozenset(pair) for pair in combinations(named, 2)}
+        if event.kind is EventKind.IDENTITY_SPLIT:
+            apart |= pairs
+        elif event.kind is EventKind.IDENTITY_MERGED:
+            apart -= pairs
+    return apart
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """``persons``: sets of event ids. ``owners``: identity key -> index of the person it is a key of."""
+
+    persons: list[frozenset[str]]
+    owners: dict[str, int]
+
+
+def part(events: Sequence[LeadEvent], keys: Mapping[str, Sequence[str]]) -> People:
+    """Part events into persons; the same for every order of ``events``.
 
     Args:
-        events: any order, no duplicates.
+        events: no duplicates. With an event all others that share a key with it, and so on: people who
+            have nothing in common do not influence each other.
         keys: event_id -> its identity keys (``keys.identity_keys``). An event without any stands alone.
-
-    Returns:
-        Sets of event ids, each one person's; the same sets for every order of ``events``.
     """
-    groups = _Groups()
-    for event in sorted(events, key=lambda e: (e.occurred_at, e.event_id)):
-        own = sorted(keys.get(event.event_id, ()), key=lambda k: (_STRENGTH.get(k.partition(":")[0], 9), k))
-        if not own:
-            continue
-        if event.kind is EventKind.IDENTITY_SPLIT:
-            groups.split([k for k in own if k.startswith("email:")])
-        elif event.kind is EventKind.IDENTITY_MERGED:
-            groups.reconcile(own)
-        else:
+    ordered = sorted(events, key=lambda e: (e.occurred_at, e.event_id))
+    groups = _Groups(_decided_apart(ordered, keys))
+    # What a person has joined goes first: an automatic link must not take the place.
+    for event in sorted(ordered, key=lambda e: e.kind is not EventKind.IDENTITY_MERGED):
+        own = sorted(keys.get(event.event_id, ()), key=_by_strength)
+        if own and event.kind is not EventKind.IDENTITY_SPLIT:
             groups.link(own)
-    persons: dict[object, set[str]] = {}
+    ids: dict[int | str, set[str]] = {}
     for event in events:
         key = primary_key(keys.get(event.event_id, ()))
-        label: object = groups.of[key] if key is not None else event.event_id
-        persons.setdefault(label, set()).add(event.event_id)
-    return sorted((frozenset(ids) for ids in persons.values()), key=min)
-
-
-def keys_of_persons(
-    events: Sequence[LeadEvent], keys: Mapping[str, Sequence[str]], persons: Sequence[frozenset[str]]
-) -> dict[str, int]:
-    """Which person (index into ``persons``) owns each identity key: the one whose event hangs on it first.
-
-    A key shared by people who must stay apart belongs to the one who used it as primary key, else first.
-    """
-    owner: dict[str, tuple[tuple[bool, datetime, str], int]] = {}
-    person_of = {event_id: i for i, ids in enumerate(persons) for event_id in ids}
-    for event in events:
-        own = keys.get(event.event_id, ())
-        hang = primary_key(own)
-        for key in own:
-            claim = ((key != hang, event.occurred_at, event.event_id), person_of[event.event_id])
-            if key not in owner or claim[0] < owner[key][0]:
-                owner[key] = claim
-    return {key: index for key, (_, index) in owner.items()}
+        ids.setdefault(groups.add(key) if key is not None else event.event_id, set()).add(event.event_id)
+    labels = sorted(ids, key=lambda label: min(ids[label]))
+    place = {label: i for i, label in enumerate(labels)}
+    owners = {key: place[group] for key, group in groups.of.items() if group in place}
+    return People([frozenset(ids[label]) for label in labels], owners)

@@ -14,9 +14,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from leadops.domain.addresses import canonical_email, is_free_mail, normalise_phone
-from leadops.terms import INBOUND_KINDS, STOP_KINDS, LeadEvent, LeadState
+from leadops.terms import INBOUND_KINDS, STOP_KINDS, EventKind, LeadEvent, LeadState
 
-_MESSAGE_ID = re.compile(r"<[^<>\s]+@[^<>\s]+>")
+MANUAL_IDENTITY_KINDS = frozenset({EventKind.IDENTITY_MERGED, EventKind.IDENTITY_SPLIT})
+"""The only kinds whose ``properties.emails`` say who somebody is; elsewhere it may be a list of guests."""
+MAX_LISTED = 50
+"""Addresses, Message-IDs and tokens of one event that become keys: every key is a lock for a moment."""
+
+# Neither part may hold an @: with two of them the search would take quadratic time.
+_MESSAGE_ID = re.compile(r"<[^<>\s@]{1,500}@[^<>\s@]{1,500}>")
 _REPLY_TOKEN = re.compile(r"\breply\+([A-Za-z0-9_-]{16,64})@", re.IGNORECASE)
 
 
@@ -74,9 +80,13 @@ def lock_number(key: str) -> int:
 
 
 def cited_message_ids(properties: Mapping[str, Any]) -> list[str]:
-    """The Message-IDs an inbound message cites, with their angle brackets, in order."""
+    """The Message-IDs an inbound message cites, with their angle brackets, in order.
+
+    Of a very long thread the first and the last ones.
+    """
     cited = " ".join(str(properties.get(k) or "") for k in ("in_reply_to", "references", "message_id_ref"))
-    return list(dict.fromkeys(_MESSAGE_ID.findall(cited)))
+    found = list(dict.fromkeys(_MESSAGE_ID.findall(cited)))
+    return found if len(found) <= MAX_LISTED else found[: MAX_LISTED // 2] + found[-MAX_LISTED // 2 :]
 
 
 def cited_tokens(properties: Mapping[str, Any]) -> list[str]:
@@ -84,7 +94,7 @@ def cited_tokens(properties: Mapping[str, Any]) -> list[str]:
     given = properties.get("reply_token")
     addressed = " ".join(str(properties.get(k) or "") for k in ("to", "delivered_to"))
     found = ([given] if isinstance(given, str) and given else []) + _REPLY_TOKEN.findall(addressed)
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(found))[:MAX_LISTED]
 
 
 def touch_keys(
@@ -113,8 +123,8 @@ def identity_keys(event: LeadEvent, keyring: Keyring) -> list[str]:
     contact, found = event.contact, set[str]()
     emails = [contact.email]
     listed = event.properties.get("emails")
-    if isinstance(listed, list):
-        emails += [e for e in listed if isinstance(e, str)]
+    if event.kind in MANUAL_IDENTITY_KINDS and isinstance(listed, list):
+        emails += [e for e in listed[:MAX_LISTED] if isinstance(e, str)]
     for email in emails:
         if key := keyring.email(email):
             found.add(key)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
 
 from leadops.domain.enrolling import EnrolDecision, PastEnrolment, Verdict, decide
 from leadops.domain.fold import state_from_json
@@ -16,6 +18,7 @@ from leadops.domain.timing import resolve_zone
 from leadops.playbook.model import Playbook
 from leadops.stages.handing import Due, hand_off
 from leadops.stages.report import Report
+from leadops.stages.stops import skip_already_sent
 from leadops.store import crm, enrolments, suppressions, touches
 from leadops.store import leads as store
 from leadops.store.engine import TEXTS, rows, sql, transaction
@@ -30,29 +33,50 @@ def enrol(engine: Engine, playbook: Playbook, keyring: Keyring, *, now: datetime
     report = Report("enrol")
     with transaction(engine) as connection:
         claimed = store.claim(connection, FLAG, limit)
-        past = enrolments.of_leads(connection, [c["lead_id"] for c in claimed])
-        states = {c["lead_id"]: state_from_json(c["state"]) for c in claimed}
-        keys = {i: suppression_keys(keyring, s) for i, s in states.items()}
-        hit = suppressions.found(connection, {k for own in keys.values() for k in own})
-        new, due = [], []
+        ids = [c["lead_id"] for c in claimed]
+        past = enrolments.of_leads(connection, ids)
         for lead in claimed:
-            lead_id, state = lead["lead_id"], states[lead["lead_id"]]
-            suppressed = any(k in hit for k in keys[lead_id])
-            tier = Tier(lead["tier"])
-            decision = decide(state, tier, _past(past.get(lead_id, ())), suppressed, playbook, now)
-            report.count(decision.verdict.value)
-            if decision.verdict is Verdict.ENROL:
-                new.append(_enrolment(lead_id, state, tier, playbook, keyring, now))
-                report.lead_ids.add(lead_id)
-            _act_on(connection, lead_id, decision, tier, playbook, report)
-            if decision.to_person and state.last_lead_event:
-                due.append(Due(lead_id, state.last_lead_event, "lead_returned", words=state.message))
-        enrolments.add(connection, new)
-        _tell(connection, new, now)
-        report.count("handed_off", hand_off(connection, due, playbook, now=now))
-        store.done(connection, FLAG, [c["lead_id"] for c in claimed])
+            lead_id = lead["lead_id"]
+            done: Counter[str] = Counter()
+            try:
+                with connection.begin_nested():
+                    _enrol_one(connection, lead, past.get(lead_id, ()), playbook, keyring, now, done)
+            except OperationalError:  # the database's trouble, not the lead's
+                raise
+            except Exception as error:  # noqa: BLE001 - one lead must not hold up the others
+                report.parked[lead_id] = f"enrol_{type(error).__name__}"
+                report.count("parked")
+            else:
+                report.counts.update(done)
+                if done.keys() & {Verdict.ENROL.value, Verdict.RAISE.value}:
+                    report.lead_ids.add(lead_id)
+        store.done(connection, FLAG, ids)
+        store.park(connection, "enrol", report.parked, now=now)
         report.pending = store.waiting(connection, FLAG)
     return report
+
+
+def _enrol_one(
+    connection: Connection,
+    lead: Mapping[str, Any],
+    past: Sequence[Mapping[str, Any]],
+    playbook: Playbook,
+    keyring: Keyring,
+    now: datetime,
+    done: Counter[str],
+) -> None:
+    lead_id, state, tier = lead["lead_id"], state_from_json(lead["state"]), Tier(lead["tier"])
+    suppressed = bool(suppressions.found(connection, suppression_keys(keyring, state)))
+    decision = decide(state, tier, _past(past), suppressed, playbook, now)
+    done[decision.verdict.value] += 1
+    if decision.verdict is Verdict.ENROL:
+        new = [_enrolment(lead_id, state, tier, playbook, keyring, now)]
+        enrolments.add(connection, new)
+        _tell(connection, new, now)
+    _act_on(connection, lead_id, decision, tier, playbook, done)
+    if decision.to_person and state.last_lead_event:
+        due = Due(lead_id, state.last_lead_event, "lead_returned", words=state.message)
+        done["handed_off"] += hand_off(connection, [due], playbook, now=now)
 
 
 def _act_on(
@@ -61,14 +85,13 @@ def _act_on(
     decision: EnrolDecision,
     tier: Tier,
     playbook: Playbook,
-    report: Report,
+    done: Counter[str],
 ) -> None:
     if decision.verdict is Verdict.RAISE and decision.enrolment_id is not None:
         version = playbook.sequences[tier].version
         enrolments.raise_tier(connection, decision.enrolment_id, tier.value, version)
-        report.lead_ids.add(lead_id)
     if decision.verdict is Verdict.REFUSE and decision.reason is not None:
-        report.count(f"refused:{decision.reason.value}")
+        done[f"refused:{decision.reason.value}"] += 1
     if decision.verdict in (Verdict.REFUSE, Verdict.ENROL):
         reason = decision.reason.value if decision.reason else None
         connection.execute(_REFUSED, {"id": lead_id, "reason": reason})
@@ -152,17 +175,22 @@ def plan_touches(engine: Engine, playbook: Playbook, *, now: datetime, limit: in
         ids = [e["enrolment_id"] for e in claimed]
         used = {r["enrolment_id"]: r for r in rows(connection, _USED, ids=sorted(ids))}
         for enrolment in claimed:
-            before = used.get(enrolment["enrolment_id"])
-            if before is not None:
-                gone = touches.cancel_open(
-                    connection, [enrolment["enrolment_id"]], TouchReason.TIER_RAISED, now=now
-                )
-                report.count("cancelled", gone)
-                report.count("replanned")
-            report.count("touches", _plan_one(connection, enrolment, before, playbook, now))
-            report.count("planned")
-            report.lead_ids.add(enrolment["lead_id"])
+            enrolment_id = enrolment["enrolment_id"]
+            done: Counter[str] = Counter()
+            try:
+                with connection.begin_nested():
+                    _plan_one(connection, enrolment, used.get(enrolment_id), playbook, now, done)
+            except OperationalError:  # the database's trouble, not the enrolment's
+                raise
+            except Exception as error:  # noqa: BLE001 - one enrolment must not hold up the others
+                report.parked[enrolment_id] = f"plan_{type(error).__name__}"
+                report.count("parked")
+            else:
+                report.counts.update(done)
+                report.lead_ids.add(enrolment["lead_id"])
         enrolments.planned(connection, ids)
+        skip_already_sent(connection, {e["lead_id"] for e in claimed}, playbook, now=now)
+        store.park(connection, "plan", report.parked, now=now)
         report.pending = enrolments.unplanned(connection)
     return report
 
@@ -173,7 +201,12 @@ def _plan_one(
     before: Mapping[str, Any] | None,
     playbook: Playbook,
     now: datetime,
-) -> int:
+    done: Counter[str],
+) -> None:
+    if before is not None:
+        ids = [enrolment["enrolment_id"]]
+        done["cancelled"] += touches.cancel_open(connection, ids, TouchReason.TIER_RAISED, now=now)
+        done["replanned"] += 1
     tier = Tier(enrolment["tier"])
     sequence = playbook.sequences[tier]
     zone = resolve_zone(enrolment["timezone"], enrolment["country"], playbook.fallback_timezone)
@@ -198,4 +231,5 @@ def _plan_one(
         urgency=tier.rank,
         now=now,
     )
-    return len(planned)
+    done["touches"] += len(planned)
+    done["planned"] += 1

@@ -44,10 +44,18 @@ class LoadedTouch:
     last_touch_at: datetime | None
     touch_ids: tuple[str, ...]
     message_ids: tuple[str, ...]
+    reply_tokens: tuple[str, ...]
+    owned_keys: frozenset[str]
 
     def keys(self, keyring: Keyring) -> frozenset[str]:
-        """Every key under which an event could stop it."""
-        return touch_keys(keyring, self.state, self.reply_token, self.touch_ids, self.message_ids)
+        """Every key under which an event could stop it.
+
+        Those of all their conversations: somebody may answer in the thread of an earlier or a merged
+        enrolment. And every identity key that is theirs: the state does not show all of them (an earlier
+        phone, an address that only a merge has named), and the fold would give them the event.
+        """
+        shown = touch_keys(keyring, self.state, self.reply_token, self.touch_ids, self.message_ids)
+        return shown | {keyring.token(t) for t in self.reply_tokens} | self.owned_keys
 
 
 _LOAD = sql(
@@ -59,9 +67,12 @@ _LOAD = sql(
             where p.lead_id = t.lead_id and p.touch_id <> t.touch_id
             and p.state in ('handing_over', 'sent', 'unknown')) as last_touch_at,
         (select coalesce(array_agg(p.touch_id), '{}') from touches p
-            where p.enrolment_id = t.enrolment_id and p.handed_over_at is not null) as touch_ids,
+            where p.lead_id = t.lead_id and p.attempts > 0) as touch_ids,
         (select coalesce(array_agg(p.message_id), '{}') from touches p
-            where p.enrolment_id = t.enrolment_id and p.message_id is not null) as message_ids
+            where p.lead_id = t.lead_id and p.message_id is not null) as message_ids,
+        (select coalesce(array_agg(o.reply_token), '{}') from enrolments o
+            where o.lead_id = t.lead_id) as reply_tokens,
+        (select coalesce(array_agg(k.key), '{}') from lead_keys k where k.lead_id = t.lead_id) as owned_keys
     from touches t join enrolments e using (enrolment_id) join leads l on l.lead_id = t.lead_id
     where t.touch_id = any(:ids)
     """,
@@ -83,6 +94,8 @@ def load(connection: Connection, touch_ids: Iterable[str]) -> dict[str, LoadedTo
             last_touch_at=r["last_touch_at"],
             touch_ids=tuple(r["touch_ids"]),
             message_ids=tuple(r["message_ids"]),
+            reply_tokens=tuple(r["reply_tokens"]),
+            owned_keys=frozenset(r["owned_keys"]),
         )
         for r in rows(connection, _LOAD, ids=sorted(touch_ids))
     }

@@ -7,28 +7,35 @@ the stops take effect, so that no other stage sees a lead whose stop is known bu
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Connection, Engine
 
 from leadops.domain.fold import digest_of, fold, state_to_json
-from leadops.domain.identity import keys_of_persons, partition, primary_key
+from leadops.domain.identity import People, part, primary_key
 from leadops.domain.keys import Keyring
 from leadops.playbook.model import Playbook
+from leadops.stages.again import again_after_deadlock
 from leadops.stages.report import Report
 from leadops.stages.stops import apply_stops, merge_enrolments
+from leadops.store import enrolments
 from leadops.store import events as log
 from leadops.store import leads as store
 from leadops.store.correlation import a_key_of, cited_touch
 from leadops.store.engine import rows, sql, transaction
-from leadops.terms import INBOUND_KINDS, STOP_KINDS, LeadEvent, LeadState, ReplyClass, stable_id
+from leadops.terms import INBOUND_KINDS, STOP_KINDS, Contact, LeadEvent, LeadState, ReplyClass, stable_id
 
 
 @dataclass(slots=True)
 class _Batch:
-    """Everything loaded for the people concerned by a batch of pending events."""
+    """Everything loaded for the people concerned by a batch of pending events.
 
+    ``claimed`` are those events: only they leave the fold's list. Another worker may hold others.
+    """
+
+    claimed: frozenset[str]
     events: dict[str, LeadEvent]
     keys: dict[str, list[str]]
     lead_of: dict[str, str]
@@ -42,27 +49,36 @@ class _Person:
     events: list[LeadEvent]
     merged: list[str]
     state: LeadState | None = None
+    row: store.LeadRow | None = None  # what to write, where anything changed
 
 
 def fold_pending(
     engine: Engine, playbook: Playbook, keyring: Keyring, *, now: datetime, limit: int = 500
 ) -> Report:
-    """Fold up to ``limit`` pending events. Counts: events, leads_new, leads_changed, merged, stopped."""
+    """Fold up to ``limit`` pending events. Counts: events, leads_new, leads_changed, merged, stopped.
+
+    An inbound message waits until it is matched and classified; meanwhile its keys hold every touch.
+    """
+    return again_after_deadlock(partial(_fold_batch, engine, playbook, keyring, now, limit))
+
+
+def _fold_batch(engine: Engine, playbook: Playbook, keyring: Keyring, now: datetime, limit: int) -> Report:
     report = Report("fold")
     with transaction(engine) as connection:
         pending = log.claim_pending(connection, "fold", limit)
         if pending:
             _correlate(connection, pending)
             batch = _load(connection, pending)
-            people = _people(batch)
-            _fold_each(connection, people, batch, playbook, report, now)
-            _write(connection, people, batch, playbook, keyring, report, now)
+            parted = part(list(batch.events.values()), batch.keys)
+            people = _people(parted, batch)
+            _fold_each(connection, people, batch, playbook, keyring, report, now)
+            _write(connection, people, parted, batch, playbook, keyring, report, now)
             report.count("events", len(pending))
         report.pending = int(connection.execute(_PENDING).scalar_one())
     return report
 
 
-_PENDING = sql("select count(*) from lead_events where pending_fold")
+_PENDING = sql("select count(*) from lead_events where pending_fold and not pending_reply")
 
 
 def _correlate(connection: Connection, pending: Sequence[LeadEvent]) -> None:
@@ -75,27 +91,26 @@ def _correlate(connection: Connection, pending: Sequence[LeadEvent]) -> None:
 
 
 def _load(connection: Connection, pending: Sequence[LeadEvent]) -> _Batch:
-    """Lock and read everybody whom the pending events may concern, until nothing more turns up."""
+    """Lock and read everybody whom the pending events may concern.
+
+    Who that is, is looked up before any row is locked and again afterwards: rows are locked in one order,
+    and what another fold has joined in the meantime is not missed.
+    """
     events = {e.event_id: e for e in pending}
     keys = log.identity_keys_of(connection, events)
-    store.lock_fold_keys(connection, {k for own in keys.values() for k in own})
-    lead_of: dict[str, str] = {}
+    own = {k for found in keys.values() for k in found}
+    store.lock_fold_keys(connection, own)
     known: dict[str, store.KnownLead] = {}
-    while True:
-        owners = store.owners_of(connection, {k for own in keys.values() for k in own})
-        more = set(owners.values()) - set(known)
-        if not more:
-            break
+    looked_at: set[str] = set()
+    had = set(_leads_of(connection, events).values())
+    while more := log.linked_leads(connection, own, had) - looked_at:
+        looked_at |= more
         known |= store.lock_leads(connection, more)
-        found = log.events_of(connection, more & set(known))
-        events |= {e.event_id: e for e in found}
-        lead_of |= _leads_of(connection, [e.event_id for e in found])
-        keys |= log.identity_keys_of(connection, [e.event_id for e in found])
-        if not more & set(known):
-            break
-    lead_of |= _leads_of(connection, [e.event_id for e in pending])
+    events |= {e.event_id: e for e in log.events_of(connection, known)}
+    keys = log.identity_keys_of(connection, events)
+    lead_of = _leads_of(connection, events)
     classes = {i: ReplyClass(c) for i, c in store.reply_classes(connection, events).items()}
-    return _Batch(events, keys, lead_of, known, classes)
+    return _Batch(frozenset(e.event_id for e in pending), events, keys, lead_of, known, classes)
 
 
 _LEADS_OF = sql(
@@ -107,12 +122,11 @@ def _leads_of(connection: Connection, event_ids: Iterable[str]) -> dict[str, str
     return {r["event_id"]: r["lead_id"] for r in rows(connection, _LEADS_OF, ids=sorted(event_ids))}
 
 
-def _people(batch: _Batch) -> list[_Person]:
-    """Part the events into people and give each its lead id: the oldest row its events already have."""
-    persons = partition(list(batch.events.values()), batch.keys)
+def _people(parted: People, batch: _Batch) -> list[_Person]:
+    """Give each person a lead id: the oldest row its events already have."""
     taken: set[str] = set()
     people = []
-    for ids in sorted(persons, key=lambda p: min((batch.events[i].received_at, i) for i in p)):
+    for ids in sorted(parted.persons, key=lambda p: min((batch.events[i].received_at, i) for i in p)):
         had = {batch.lead_of[i] for i in ids if i in batch.lead_of} & set(batch.known)
         free = sorted(had - taken, key=lambda i: (batch.known[i].created_at, i))
         lead_id = free[0] if free else _new_id(ids, batch, taken)
@@ -135,6 +149,7 @@ def _fold_each(
     people: Sequence[_Person],
     batch: _Batch,
     playbook: Playbook,
+    keyring: Keyring,
     report: Report,
     now: datetime,
 ) -> None:
@@ -142,19 +157,32 @@ def _fold_each(
     limit = playbook.delivery.soft_bounces_to_suppress
     for person in people:
         try:
-            person.state = fold(person.events, batch.classes, soft_bounces_to_suppress=limit)
+            events = [_as_theirs(e, batch, keyring) for e in person.events]
+            state = fold(events, batch.classes, soft_bounces_to_suppress=limit)
+            person.row = _row(person, state, batch)
+            person.state = state
         except Exception as error:  # noqa: BLE001 - any one person's data must not stop the batch
             code = f"fold_{type(error).__name__}"
-            report.parked |= {e.event_id: code for e in person.events}
+            report.parked |= {e.event_id: code for e in person.events if e.event_id in batch.claimed}
     store.park(connection, "fold", report.parked, now=now)
     if report.parked:
         log.put_aside(connection, sorted(report.parked))
         report.count("parked", len(report.parked))
 
 
+def _as_theirs(event: LeadEvent, batch: _Batch, keyring: Keyring) -> LeadEvent:
+    """An answer in a person's thread from an address that is not theirs (R9) tells nothing about them
+    but that it came: a colleague's name, address and phone stay the colleague's."""
+    address = keyring.email(event.contact.email)
+    if address is None or address in batch.keys.get(event.event_id, ()):
+        return event
+    return replace(event, contact=Contact())
+
+
 def _write(
     connection: Connection,
     people: Sequence[_Person],
+    parted: People,
     batch: _Batch,
     playbook: Playbook,
     keyring: Keyring,
@@ -162,19 +190,20 @@ def _write(
     now: datetime,
 ) -> None:
     folded = [(p, p.state) for p in people if p.state is not None]
-    written = [row for p, s in folded if (row := _row(p, s, batch)) is not None]
+    written = [p.row for p, _ in folded if p.row is not None]
     store.write_leads(connection, written, now=now)
     for person, _ in folded:
         for loser in person.merged:
             store.merge_into(connection, loser, person.lead_id, now=now)
-            merge_enrolments(connection, loser, person.lead_id, now=now)
+            merge_enrolments(connection, loser, person.lead_id, playbook, now=now)
             report.count("merged")
-    alone = [p for p, _ in folded]
-    persons = [frozenset(e.event_id for e in p.events) for p in alone]
-    events = [e for p in alone for e in p.events]
-    owned = keys_of_persons(events, batch.keys, persons)
-    store.write_keys(connection, {k: alone[i].lead_id for k, i in owned.items()})
-    store.assign_events(connection, {e.event_id: p.lead_id for p in alone for e in p.events})
+    owner_of = {e.event_id: p.lead_id for p, _ in folded for e in p.events}
+    first = [min(ids) for ids in parted.persons]
+    owned = {k: owner_of[first[i]] for k, i in parted.owners.items() if first[i] in owner_of}
+    store.write_keys(connection, owned)
+    moved = {i: lead for i, lead in owner_of.items() if batch.lead_of.get(i) != lead}
+    store.assign_events(connection, moved, folded=batch.claimed & set(owner_of))
+    enrolments.follow_events(connection, set(batch.known))
     log.unblock(connection, _harmless(folded, batch))
     changed = {row.lead_id for row in written}
     report.lead_ids |= changed

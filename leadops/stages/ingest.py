@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from leadops.domain.intake import parse_event
+from leadops.domain.intake import parse_event, storable
 from leadops.domain.keys import EventKey, Keyring, event_keys
 from leadops.errors import BadInput
 from leadops.providers.crm.port import CrmPort, RawRow
@@ -82,8 +82,7 @@ def ingest(
             event = _parse(row, now, keyring)
             parsed.append(_Parsed(index, event, tuple(event_keys(event, keyring))))
         except BadInput as error:
-            source = str((row.event or row.raw).get("source") or "unknown")[:100]
-            refused.append((index, log.Rejected(source, str(error), _keepable(row), row.where)))
+            refused.append((index, _rejected(row, str(error))))
     stored: set[str] = set()
     chunks = list(_chunks(parsed)) or [[]]
     for i, chunk in enumerate(chunks):
@@ -104,13 +103,13 @@ def _parse(row: RawRow, now: datetime, keyring: Keyring) -> LeadEvent:
     return parse_event(row.event, now=now, keyring=keyring)
 
 
-def _keepable(row: RawRow) -> dict[str, Any]:
-    """The input as JSON that Postgres can hold: what came, with U+0000 taken out."""
-    import json
-
-    given = row.raw or row.event or {}
-    kept: dict[str, Any] = json.loads(json.dumps(given, default=str).replace("\\u0000", ""))
-    return kept
+def _rejected(row: RawRow, reason: str) -> log.Rejected:
+    """The input as Postgres can hold it, with why it was refused."""
+    kept = storable(row.raw or row.event or {})
+    given = kept if isinstance(kept, dict) else {"input": kept}
+    named = row.event if isinstance(row.event, Mapping) else given
+    source = str(storable(named.get("source")) or "unknown")[:100]
+    return log.Rejected(source, str(storable(reason)), given, str(storable(row.where)))
 
 
 def _locks(chunk: Iterable[_Parsed]) -> set[str]:

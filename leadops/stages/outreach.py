@@ -7,30 +7,36 @@ again by itself (R1, R2).
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from email import policy as email_policy
+from email.parser import BytesHeaderParser
 from typing import Any
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from leadops.domain import eligibility
 from leadops.domain.keys import Keyring
 from leadops.domain.mail import compose, message_id_for
-from leadops.domain.slots import draft, evidence_of
-from leadops.errors import BadInput, LeadopsError
+from leadops.errors import LeadopsError
 from leadops.playbook.model import Playbook, Template
 from leadops.providers.email.port import EmailPort
 from leadops.providers.llm.port import SlotWriter
-from leadops.stages import enrich as enrichment
+from leadops.stages.drafting import PASSING, code_of, write_drafts
 from leadops.stages.facts import LoadedTouch, facts, load, mailbox_of
 from leadops.stages.report import Report
 from leadops.stages.settle import settle, tell_sent
 from leadops.store import crm, drafts, enrolments, gate, touches
-from leadops.store.engine import transaction
+from leadops.store.engine import TEXTS, StoreError, rows, sql, transaction
 from leadops.terms import Channel, Draft, Gate, Outcome, SendResult, TouchReason, stable_id
 
 Clock = Callable[[], datetime]
+_TRIES = 3
+_AGAIN_SOON = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +72,18 @@ def send_due(house: Outreach, clock: Clock, *, limit: int = 100) -> OutreachRepo
     """
     report = OutreachReport()
     now = clock()
-    token = stable_id("lease", now.isoformat(), _unique())
+    token = stable_id("lease", now.isoformat(), uuid.uuid4().hex)
     lease = timedelta(seconds=house.playbook.delivery.lease_seconds)
     with transaction(house.engine) as connection:
         claimed = touches.claim_due(connection, now=now, limit=limit, token=token, lease=lease)
     report.dispatches.count("claimed", len(claimed))
     if claimed:
-        ready = _screen(house, [t["touch_id"] for t in claimed], token, now, report)
-        written = _write_drafts(house, ready, token, now, report)
+        ready = _screen(house, claimed, token, now, report)
+        written, failed = write_drafts(
+            house.engine, house.templates, house.writer, ready, now=now, report=report.drafts
+        )
+        for touch_id, code in failed.items():
+            _fail(house, ready[touch_id].touch, token, code, now, report.dispatches)
         for touch_id, words in written.items():
             _one(house, ready[touch_id], words, token, clock, report.dispatches)
     with transaction(house.engine) as connection:
@@ -81,117 +91,93 @@ def send_due(house: Outreach, clock: Clock, *, limit: int = 100) -> OutreachRepo
     return report
 
 
-def _unique() -> str:
-    import uuid
-
-    return uuid.uuid4().hex
-
-
 def _screen(
-    house: Outreach, touch_ids: Sequence[str], token: str, now: datetime, report: OutreachReport
+    house: Outreach,
+    claimed: Sequence[Mapping[str, Any]],
+    token: str,
+    now: datetime,
+    report: OutreachReport,
 ) -> dict[str, LoadedTouch]:
     """Send back at once what a gate refuses already, before anything is spent on words."""
-    ready = {}
+    ready, refused, failed = {}, [], []
     with transaction(house.engine) as connection:
-        loaded = load(connection, touch_ids)
-        for touch_id in touch_ids:
+        loaded = _load_each(connection, [t["touch_id"] for t in claimed])
+        for touch in claimed:
+            touch_id = touch["touch_id"]
             try:
                 found = facts(connection, loaded[touch_id], house.playbook, house.keyring, now=now)
                 refusal = eligibility.verdict(eligibility.gates(found, now))
-            except LeadopsError as error:
-                _fail(connection, loaded[touch_id], token, error.code, now, report.dispatches)
+            except SQLAlchemyError:
+                raise
+            except Exception as error:  # noqa: BLE001 - one touch must not hold up the others
+                failed.append((touch, code_of(error, "gate")))
                 continue
             if refusal is None:
                 ready[touch_id] = loaded[touch_id]
             else:
-                _refuse(connection, loaded[touch_id], token, refusal, now, report.dispatches)
+                refused.append((touch, refusal))
+    for touch, refusal in refused:
+        with transaction(house.engine) as connection:
+            touches.lock_enrolment(connection, touch["enrolment_id"])
+            _refuse(connection, touch, token, refusal, now, report.dispatches)
+    for touch, code in failed:
+        _fail(house, touch, token, code, now, report.dispatches)
     return ready
 
 
+def _load_each(connection: Connection, touch_ids: Sequence[str]) -> dict[str, LoadedTouch]:
+    """All at once; where what is known of one lead cannot be read, the others one by one."""
+    try:
+        return load(connection, touch_ids)
+    except ValueError:
+        found: dict[str, LoadedTouch] = {}
+        for touch_id in touch_ids:
+            with suppress(ValueError):
+                found |= load(connection, [touch_id])
+        return found
+
+
 def _refuse(
-    connection: Connection, loaded: LoadedTouch, token: str, refusal: Gate, now: datetime, report: Report
+    connection: Connection,
+    touch: Mapping[str, Any],
+    token: str,
+    refusal: Gate,
+    now: datetime,
+    report: Report,
 ) -> None:
+    """Defer or cancel. The enrolment is locked already."""
     reason = refusal.reason or TouchReason.STOPPED
-    touch_id = loaded.touch["touch_id"]
     if refusal.retry_at is not None:
-        touches.defer(connection, touch_id, token, reason, refusal.retry_at)
-        report.count(f"deferred:{reason.value}")
-    else:
-        touches.cancel_claimed(connection, touch_id, token, reason, now=now)
-        touches.close_if_done(connection, [loaded.touch["enrolment_id"]], now)
-        report.count(f"cancelled:{reason.value}")
+        mine = touches.defer(connection, touch["touch_id"], token, reason, refusal.retry_at)
+        report.count(f"deferred:{reason.value}" if mine else "lost_claim")
+        return
+    mine = touches.cancel_claimed(connection, touch["touch_id"], token, reason, now=now)
+    touches.close_if_done(connection, [touch["enrolment_id"]], now)
+    report.count(f"cancelled:{reason.value}" if mine else "lost_claim")
 
 
 def _fail(
-    connection: Connection, loaded: LoadedTouch, token: str, code: str, now: datetime, report: Report
+    house: Outreach, touch: Mapping[str, Any], token: str, code: str, now: datetime, report: Report
 ) -> None:
-    touch_id = loaded.touch["touch_id"]
-    touches.record_failed(connection, touch_id, token, TouchReason.DRAFT_FAILED, code, now=now)
-    touches.close_if_done(connection, [loaded.touch["enrolment_id"]], now)
-    report.parked[touch_id] = code
-    report.count(f"failed:{TouchReason.DRAFT_FAILED.value}")
-
-
-def _write_drafts(
-    house: Outreach, ready: Mapping[str, LoadedTouch], token: str, now: datetime, report: OutreachReport
-) -> dict[str, Draft]:
-    """Words for each touch, in the order given; one that has words keeps them."""
-    if not ready:
-        return {}
+    touch_id, enrolment_id = touch["touch_id"], touch["enrolment_id"]
     with transaction(house.engine) as connection:
-        written = drafts.of_touches(connection, ready)
-        evidence = enrichment.evidence_of(connection, sorted({t.touch["lead_id"] for t in ready.values()}))
-        threads = drafts.threads(connection, {t.touch["enrolment_id"] for t in ready.values()})
-    new: dict[str, Draft] = {}
-    failed: dict[str, str] = {}
-    for touch_id, loaded in ready.items():
-        if touch_id in written:
-            report.drafts.count("kept")
-            continue
-        thread = threads.get(loaded.touch["enrolment_id"], [])
-        try:
-            new[touch_id] = _draft_one(house, loaded, evidence[loaded.touch["lead_id"]], thread)
-        except LeadopsError as error:
-            failed[touch_id] = error.code
-        except Exception as error:  # noqa: BLE001 - one touch must not hold up the others
-            failed[touch_id] = f"draft_{type(error).__name__}"
-    with transaction(house.engine) as connection:
-        drafts.save(connection, new, now=now)
-        for touch_id, code in failed.items():
-            _fail(connection, ready[touch_id], token, code, now, report.dispatches)
-        written |= drafts.of_touches(connection, new)
-    _count_drafts(report.drafts, new, ready)
-    return {i: written[i] for i in ready if i in written}
+        touches.lock_enrolment(connection, enrolment_id)
+        reason = TouchReason.DRAFT_FAILED
+        mine = touches.record_failed(connection, touch_id, token, reason, code, now=now) is not None
+        touches.close_if_done(connection, [enrolment_id], now)
+    if mine:
+        report.parked[touch_id] = code
+    report.count(f"failed:{reason.value}" if mine else "lost_claim")
 
 
-def _count_drafts(report: Report, new: Mapping[str, Draft], ready: Mapping[str, LoadedTouch]) -> None:
-    report.count("drafted", len(new))
-    for touch_id, words in new.items():
-        report.count("neutral_slots", sum(s.evidence == "neutral" for s in words.slots))
-        report.count("evidence_slots", sum(s.evidence != "neutral" for s in words.slots))
-        report.count("tokens", words.tokens)
-        report.lead_ids.add(ready[touch_id].touch["lead_id"])
+@dataclass(frozen=True, slots=True)
+class _Handed:
+    """A touch whose step into handing_over has committed: these bytes may leave until ``until``."""
 
-
-def _draft_one(
-    house: Outreach, loaded: LoadedTouch, evidence: Mapping[str, Any], thread: Sequence[tuple[str, str]]
-) -> Draft:
-    template = house.templates.get(loaded.touch["template"])
-    if template is None:
-        raise BadInput("template_gone", f"touch {loaded.touch['touch_id']}: its template is gone.")
-    filled = house.writer.write(template, evidence_of(loaded.state, evidence))
-    subject = thread[0][1] if thread else None
-    if subject is not None:
-        # A raised enrolment begins another sequence but stays in its thread (R10).
-        template = template.model_copy(update={"subject": ""})
-    return draft(
-        template,
-        filled.slots,
-        subject,
-        writer=house.writer.name,
-        tokens=filled.tokens,
-        cost=filled.cost_usd,
-    )
+    wire: bytes
+    mailbox: str
+    recipient: str
+    until: datetime
 
 
 def _one(
@@ -200,36 +186,92 @@ def _one(
     """One touch: gate and hand-over in one commit, the call, the outcome in another."""
     touch_id = loaded.touch["touch_id"]
     try:
-        wire = _hand_over(house, loaded, words, token, clock(), report)
-    except LeadopsError as error:
-        if error.code.startswith("db_"):
-            raise
+        handed = _hand_over(house, loaded, words, token, clock, report)
+    except Exception as error:  # noqa: BLE001 - one touch must not hold up the others
+        _not_handed_over(house, loaded, token, code_of(error, "compose"), clock(), report)
+        return
+    if handed is None:
+        return
+    if clock() >= handed.until:
+        # Asleep since the commit: by now others may have taken it for unknown, so it must not leave.
         with transaction(house.engine) as connection:
-            _fail(connection, loaded, token, error.code, clock(), report)
+            touches.defer(connection, touch_id, token, TouchReason.LEASE_EXPIRED, clock())
+        report.count("deferred:lease_expired")
         return
-    if wire is None:
-        return
-    address = loaded.state.address or ""
-    result = house.email.send(touch_id, loaded.touch["mailbox"], address, wire)
-    with transaction(house.engine) as connection:
-        settle(connection, loaded, token, result, house.playbook, now=clock(), report=report)
+    try:
+        result = house.email.send(touch_id, handed.mailbox, handed.recipient, handed.wire)
+    except Exception as error:  # noqa: BLE001 - a broken adapter says nothing about whether bytes left
+        result = SendResult(Outcome.AMBIGUOUS, detail=f"adapter_{type(error).__name__}")
+    _record(house, loaded, token, result, clock, report)
     report.lead_ids.add(loaded.touch["lead_id"])
 
 
-def _hand_over(
-    house: Outreach, loaded: LoadedTouch, words: Draft, token: str, now: datetime, report: Report
-) -> bytes | None:
-    """The frozen bytes that may leave once this has committed, or None where they may not.
+def _not_handed_over(
+    house: Outreach, loaded: LoadedTouch, token: str, code: str, now: datetime, report: Report
+) -> None:
+    """The hand-over was rolled back: nothing has left. Try again soon, or fail this one touch."""
+    if code == "db_unreachable":
+        raise StoreError(code, "The database does not answer; is it running?")
+    if not code.startswith(PASSING):
+        _fail(house, loaded.touch, token, code, now, report)
+        return
+    with transaction(house.engine) as connection:
+        touch_id, due = loaded.touch["touch_id"], now + _AGAIN_SOON
+        touches.defer(connection, touch_id, token, TouchReason.LEASE_EXPIRED, due, code)
+    report.count(f"deferred:{TouchReason.LEASE_EXPIRED.value}")
 
-    The locks first; then, in statements of their own, what the gates read (see ``store/gate.py``).
+
+def _record(
+    house: Outreach, loaded: LoadedTouch, token: str, result: SendResult, clock: Clock, report: Report
+) -> None:
+    """The outcome, in a commit of its own; what cannot be recorded becomes unknown, the others go on."""
+    for last in [False] * (_TRIES - 1) + [True]:
+        try:
+            with transaction(house.engine) as connection:
+                what = settle(connection, loaded, token, result, house.playbook, now=clock())
+        except StoreError as error:
+            if error.code == "db_unreachable":
+                raise
+            if error.code.startswith(PASSING) and not last:
+                continue
+            report.parked[loaded.touch["touch_id"]] = error.code
+            what = "unrecorded"
+        report.count(what)
+        return
+
+
+def _recipient(wire: bytes, fresh: LoadedTouch, keyring: Keyring) -> str:
+    """The address in the frozen bytes: a retry goes where the message says, whatever the lead's is now.
+
+    Raises:
+        LeadopsError: ``address_moved``: it is no longer this person's, so the gates have not looked at it.
+    """
+    to = BytesHeaderParser(policy=email_policy.SMTP).parsebytes(wire)["To"]
+    address = str(to.addresses[0].addr_spec)
+    if keyring.email(address) not in fresh.keys(keyring):
+        raise LeadopsError(
+            "address_moved", f"touch {fresh.touch['touch_id']}: its address is not the lead's."
+        )
+    return address
+
+
+def _hand_over(
+    house: Outreach, loaded: LoadedTouch, words: Draft, token: str, clock: Clock, report: Report
+) -> _Handed | None:
+    """What may leave once this has committed, or None where it may not.
+
+    The locks first; then, in statements of their own, what the gates read (see ``store/gate.py``), and
+    the time, because waiting for a lock takes some.
     """
     touch_id = loaded.touch["touch_id"]
     with transaction(house.engine) as connection:
         gate.lock_shared(connection, loaded.keys(house.keyring))
+        touches.lock_enrolment(connection, loaded.touch["enrolment_id"])
         touches.lock_caps(connection, _cap_scope(house.playbook, loaded))
         if touches.lock_claimed(connection, touch_id, token) is None:
             report.count("lost_claim")
             return None
+        now = clock()
         fresh = load(connection, [touch_id])[touch_id]
         if not fresh.keys(house.keyring) <= loaded.keys(house.keyring):
             # The person changed since (a merge): the locks held are not all the locks needed.
@@ -239,12 +281,14 @@ def _hand_over(
         found = facts(connection, fresh, house.playbook, house.keyring, now=now)
         refusal = eligibility.verdict(eligibility.gates(found, now))
         if refusal is not None:
-            _refuse(connection, fresh, token, refusal, now, report)
+            _refuse(connection, fresh.touch, token, refusal, now, report)
             return None
         if Channel(fresh.touch["channel"]) is Channel.REP_TASK:
             _give_to_rep(connection, house, fresh, words, token, now, report)
             return None
-        return _freeze(connection, house, fresh, words, token, now)
+        until = now + timedelta(seconds=house.playbook.delivery.handover_seconds)
+        wire = _freeze(connection, house, fresh, words, token, now, until)
+        return _Handed(wire, fresh.touch["mailbox"], _recipient(wire, fresh, house.keyring), until)
 
 
 def _cap_scope(playbook: Playbook, loaded: LoadedTouch) -> list[str]:
@@ -255,7 +299,13 @@ def _cap_scope(playbook: Playbook, loaded: LoadedTouch) -> list[str]:
 
 
 def _freeze(
-    connection: Connection, house: Outreach, fresh: LoadedTouch, words: Draft, token: str, now: datetime
+    connection: Connection,
+    house: Outreach,
+    fresh: LoadedTouch,
+    words: Draft,
+    token: str,
+    now: datetime,
+    until: datetime,
 ) -> bytes:
     touch = fresh.touch
     mailbox = mailbox_of(touch, house.playbook)
@@ -279,7 +329,7 @@ def _freeze(
         touch["touch_id"],
         token,
         now=now,
-        until=now + timedelta(seconds=house.playbook.delivery.handover_seconds),
+        until=until,
         draft_id=draft_id,
         message_id=message_id,
         provider=house.email.name,
@@ -305,7 +355,7 @@ def _give_to_rep(
         now=now,
         until=now,
         draft_id=drafts.draft_id_of(touch["touch_id"]),
-        message_id="",
+        message_id=None,
         provider="rep_task",
     )
     task = {"title": words.subject or "Next step", "text": words.body, "touch_id": touch["touch_id"]}
@@ -315,6 +365,12 @@ def _give_to_rep(
     if settled is not None:
         tell_sent(connection, settled, house.playbook, now=now)
     report.count("sent")
+
+
+_ENDED = sql(
+    "select enrolment_id, lead_id, state, exit_reason from enrolments where enrolment_id = any(:ids)",
+    ids=TEXTS,
+)
 
 
 def tend(house: Outreach, *, now: datetime, limit: int = 500) -> Report:
@@ -328,9 +384,14 @@ def tend(house: Outreach, *, now: datetime, limit: int = 500) -> Report:
                 f"enrolment:{e['enrolment_id']}:ended",
                 "enrolment",
                 e["lead_id"],
-                {"enrolment_id": e["enrolment_id"], "state": "finished_no_reply", "at": now.isoformat()},
+                {
+                    "enrolment_id": e["enrolment_id"],
+                    "state": e["state"],
+                    "reason": e["exit_reason"],
+                    "at": now.isoformat(),
+                },
             )
-            for e in finished
+            for e in rows(connection, _ENDED, ids=sorted(e["enrolment_id"] for e in finished))
         ]
         crm.enqueue(connection, told, now=now)
         report.count("finished", len(finished))

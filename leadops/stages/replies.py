@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError
 
-from leadops.domain.addresses import canonical_email
+from leadops.domain.addresses import company_domain
 from leadops.domain.keys import Keyring, identity_keys
 from leadops.domain.replies import Inbound, ReplyVerdict, classify
 from leadops.domain.sequencing import after_pause
 from leadops.domain.timing import resolve_zone
 from leadops.playbook.model import Playbook
+from leadops.stages.again import again_after_deadlock
 from leadops.stages.handing import Due, hand_off
 from leadops.stages.report import Report
 from leadops.store import enrolments
@@ -49,6 +52,10 @@ def match_replies(
     Each message in a savepoint of its own: one that cannot be handled is put aside and keeps holding
     its person's touches; a person looks at it.
     """
+    return again_after_deadlock(partial(_match_batch, engine, playbook, keyring, now, limit))
+
+
+def _match_batch(engine: Engine, playbook: Playbook, keyring: Keyring, now: datetime, limit: int) -> Report:
     report = Report("replies")
     with transaction(engine) as connection:
         for event in log.claim_pending(connection, "reply", limit):
@@ -56,6 +63,8 @@ def match_replies(
                 with connection.begin_nested():
                     found = _handle(connection, event, playbook, keyring, now)
                 report.count(found.reply_class.value)
+            except OperationalError:  # the database's trouble, not the message's
+                raise
             except Exception as error:  # noqa: BLE001 - one message must not hold up the others
                 report.parked[event.event_id] = f"replies_{type(error).__name__}"
                 report.count("parked")
@@ -128,8 +137,7 @@ def _match(connection: Connection, event: LeadEvent, playbook: Playbook, keyring
         live = enrolments.live_of(connection, [row["lead_id"]]).get(row["lead_id"])
         return _Match(row["lead_id"], live["enrolment_id"] if live else None, None, "email", row["touched"])
     if playbook.enrolment.account_stop and event.kind is EventKind.REPLY_RECEIVED:
-        domain = (canonical_email(event.contact.email) or "").rpartition("@")[2]
-        for row in rows(connection, _COLLEAGUE, domain=domain):
+        for row in rows(connection, _COLLEAGUE, domain=company_domain(event.contact.email)):
             live = enrolments.live_of(connection, [row["lead_id"]]).get(row["lead_id"])
             return _Match(row["lead_id"], live["enrolment_id"] if live else None, None, "domain", True)
     return _Match(None, None, None, "none", False)
@@ -195,8 +203,8 @@ _ZONE = sql("select timezone, country from leads where lead_id = :id")
 def _park_until_back(connection: Connection, lead_id: str, verdict: ReplyVerdict, playbook: Playbook) -> None:
     """Out of office: the next touch waits for the return, step positions stay (R8)."""
     live = enrolments.live_of(connection, [lead_id]).get(lead_id)
-    if live is None or verdict.resume_at is None:
-        return
+    if live is None or verdict.resume_at is None or live["state"] == EnrolmentState.PAUSED:
+        return  # what a person has paused waits for that person
     state = EnrolmentState.PAUSED_OOO
     if not enrolments.pause(connection, live["enrolment_id"], state, verdict.resume_at):
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -24,7 +24,7 @@ from leadops.terms import EvidenceField, Score, stable_id
 
 FLAG = "pending_score"
 _CURRENT = sql(
-    """select distinct on (lead_id) lead_id, inputs_hash from lead_scores where lead_id = any(:ids)
+    """select distinct on (lead_id) lead_id, inputs_hash, scored_at from lead_scores where lead_id = any(:ids)
     order by lead_id, scored_at desc, score_id""",
     ids=TEXTS,
 )
@@ -45,7 +45,7 @@ def score(engine: Engine, playbook: Playbook, *, now: datetime, limit: int = 500
         claimed = store.claim(connection, FLAG, limit)
         ids = [lead["lead_id"] for lead in claimed]
         evidence = evidence_of(connection, ids)
-        current = {r["lead_id"]: r["inputs_hash"] for r in rows(connection, _CURRENT, ids=sorted(ids))}
+        current = {r["lead_id"]: r for r in rows(connection, _CURRENT, ids=sorted(ids))}
         scored: dict[str, Score] = {}
         for lead in claimed:
             try:
@@ -53,8 +53,10 @@ def score(engine: Engine, playbook: Playbook, *, now: datetime, limit: int = 500
             except Exception as error:  # noqa: BLE001 - one lead must not hold up the others
                 report.parked[lead["lead_id"]] = f"score_{type(error).__name__}"
                 report.count("parked")
-        changed = {i: s for i, s in scored.items() if current.get(i) != s.inputs_hash}
-        _save(connection, changed, now)
+        changed = {
+            i: s for i, s in scored.items() if i not in current or current[i]["inputs_hash"] != s.inputs_hash
+        }
+        _save(connection, changed, {i: _after(current.get(i), now) for i in changed}, now)
         store.done(connection, FLAG, ids)
         # An unchanged score may still belong to a new lead event: the decision to enrol looks again.
         connection.execute(_ENROL_NEXT, {"ids": sorted(scored)})
@@ -74,11 +76,23 @@ def _score_one(
     return decide(inputs_of(state_from_json(lead["state"]), evidence, now), playbook.scorecard)
 
 
-def _save(connection: Connection, changed: Mapping[str, Score], now: datetime) -> None:
+def _after(current: Mapping[str, Any] | None, now: datetime) -> datetime:
+    """The newest score is the current one: no two of a lead bear the same time."""
+    if current is None or current["scored_at"] < now:
+        return now
+    later: datetime = current["scored_at"] + timedelta(microseconds=1)
+    return later
+
+
+def _save(
+    connection: Connection, changed: Mapping[str, Score], at: Mapping[str, datetime], now: datetime
+) -> None:
     if not changed:
         return
     ids = sorted(changed)
-    connection.execute(insert(lead_scores).on_conflict_do_nothing(), [_row(i, changed[i], now) for i in ids])
+    connection.execute(
+        insert(lead_scores).on_conflict_do_nothing(), [_row(i, changed[i], at[i]) for i in ids]
+    )
     connection.execute(
         _SET,
         {
@@ -87,7 +101,7 @@ def _save(connection: Connection, changed: Mapping[str, Score], now: datetime) -
             "tiers": [changed[i].tier.value for i in ids],
         },
     )
-    crm.enqueue(connection, [_told(i, changed[i], now) for i in ids], now=now)
+    crm.enqueue(connection, [_told(i, changed[i], at[i]) for i in ids], now=now)
 
 
 def _row(lead_id: str, s: Score, now: datetime) -> dict[str, Any]:

@@ -26,30 +26,32 @@ def settle(
     playbook: Playbook,
     *,
     now: datetime,
-    report: Report,
-) -> None:
-    """Record one outcome. Only what was certainly not accepted is ever tried again (R2)."""
-    touch_id = loaded.touch["touch_id"]
+) -> str:
+    """Record one outcome and say what it was. Only what was certainly not accepted is ever tried again (R2).
+
+    sent, unknown, retry, failed:REASON; ``late_outcome`` where others have settled the touch meanwhile.
+    """
+    touch_id, enrolment_id = loaded.touch["touch_id"], loaded.touch["enrolment_id"]
+    touches.lock_enrolment(connection, enrolment_id)
     if result.outcome is Outcome.ACCEPTED:
         row = touches.record_sent(connection, touch_id, token, result, now=now)
-        if row is not None:
-            tell_sent(connection, row, playbook, now=now)
-        report.count("sent" if row is not None else "late_outcome")
-        return
+        if row is None:
+            return "late_outcome"
+        tell_sent(connection, row, playbook, now=now)
+        return "sent"
     if result.outcome is Outcome.AMBIGUOUS:
         touches.record_unknown(connection, touch_id, token, result.detail, now=now)
-        report.count("unknown")
-        return
+        return "unknown"
     attempts = loaded.touch["attempts"] + 1
     if result.outcome is Outcome.RETRY and attempts < playbook.delivery.max_attempts:
         due = now + backoff(playbook.delivery, attempts, result.retry_after_s)
-        touches.defer(connection, touch_id, token, TouchReason.PROVIDER_RETRY, due, result.detail)
-        report.count("retry")
-        return
+        again = touches.defer(connection, touch_id, token, TouchReason.PROVIDER_RETRY, due, result.detail)
+        return "retry" if again else "late_outcome"
     reason = TouchReason.REJECTED if result.outcome is Outcome.REJECTED else TouchReason.RETRIES_EXHAUSTED
-    touches.record_failed(connection, touch_id, token, reason, result.detail, now=now)
-    touches.close_if_done(connection, [loaded.touch["enrolment_id"]], now)
-    report.count(f"failed:{reason.value}")
+    if touches.record_failed(connection, touch_id, token, reason, result.detail, now=now) is None:
+        return "late_outcome"
+    touches.close_if_done(connection, [enrolment_id], now)
+    return f"failed:{reason.value}"
 
 
 def backoff(delivery: Delivery, attempts: int, retry_after_s: float | None = None) -> timedelta:
@@ -98,12 +100,28 @@ def reconcile(
         report.count("claims_released", released)
         report.count("became_unknown", len(lapsed))
     with transaction(engine) as connection:
-        for touch in touches.claim_unknown(connection, limit):
-            result = email.look_up(touch["touch_id"]) if touch["provider"] == email.name else None
-            report.count(_settle_unknown(connection, touch, result, playbook, now))
-            report.lead_ids.add(touch["lead_id"])
+        found = touches.unknown(connection, limit)
+    for touch in found:
+        result = _look_up(email, touch)
+        # One transaction each, and none open during the call: a slow provider holds up nobody.
+        with transaction(engine) as connection:
+            touches.lock_enrolment(connection, touch["enrolment_id"])
+            still = touches.lock_unknown(connection, touch["touch_id"])
+            if still is not None:
+                report.count(_settle_unknown(connection, still, result, playbook, now))
+                report.lead_ids.add(still["lead_id"])
+    with transaction(engine) as connection:
         report.pending = int(rows(connection, _UNKNOWN_COUNT)[0]["count"])
     return report
+
+
+def _look_up(email: EmailPort, touch: Mapping[str, Any]) -> SendResult | None:
+    if touch["provider"] != email.name:
+        return None
+    try:
+        return email.look_up(touch["touch_id"])
+    except Exception as error:  # noqa: BLE001 - one touch must not hold up the others
+        return SendResult(Outcome.AMBIGUOUS, detail=f"look_up_{type(error).__name__}")
 
 
 def _settle_unknown(

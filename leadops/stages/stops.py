@@ -6,7 +6,7 @@ Runs inside the fold's transaction. Before it, the keys of the stop event alone 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -60,11 +60,9 @@ def apply_stops(
     stopped = {lead_id: s.stop for lead_id, s in states.items() if s.stop is not None}
     live = enrolments.live_of(connection, stopped)
     for lead_id, stop in stopped.items():
-        _suppress(connection, states[lead_id], keyring, now)
+        _suppress(connection, states[lead_id], events, keyring, now)
         if enrolment := live.get(lead_id):
             _end(connection, lead_id, enrolment["enrolment_id"], stop, now)
-    acted = {lead_id: at for lead_id in states if (at := rep_action_at(people[lead_id])) is not None}
-    crm.record_rep_action(connection, acted)
     due = [
         Due(
             lead_id,
@@ -77,6 +75,9 @@ def apply_stops(
         for stop in _newest_for_a_person(state)
     ]
     hand_off(connection, due, playbook, now=now)
+    # After it: a rep may have acted on what has only now been handed over.
+    acted = {lead_id: at for lead_id in states if (at := rep_action_at(people[lead_id])) is not None}
+    crm.record_rep_action(connection, acted)
     return len(live)
 
 
@@ -88,28 +89,47 @@ def _newest_for_a_person(state: LeadState) -> list[StopFact]:
     return [max(facts, key=lambda s: (s.at, s.event_id))] if facts else []
 
 
-def _suppress(connection: Connection, state: LeadState, keyring: Keyring, now: datetime) -> None:
-    for stop in state.stops:
-        if stop.reason in _SUPPRESSING:
-            keys = {k: s for k, s in suppression_keys(keyring, state).items() if s == "address"}
-            suppressed.suppress(connection, keys, reason=stop.reason.value, actor=stop.event_id, now=now)
-            return
+def _suppress(
+    connection: Connection,
+    state: LeadState,
+    events: Mapping[str, LeadEvent],
+    keyring: Keyring,
+    now: datetime,
+) -> None:
+    """The person's addresses, and those a withdrawal was written from where they are not the person's."""
+    withdrawn = [s for s in state.stops if s.reason in _SUPPRESSING]
+    if not withdrawn:
+        return
+    keys = {k: s for k, s in suppression_keys(keyring, state).items() if s == "address"}
+    for stop in withdrawn:
+        event = events.get(stop.event_id)
+        written_from = keyring.email(event.contact.email) if event else None
+        if written_from and stop.reason is ExitReason.OPTED_OUT:
+            keys[written_from] = "address"
+    first = withdrawn[0]
+    suppressed.suppress(connection, keys, reason=first.reason.value, actor=first.event_id, now=now)
 
 
 def _end(connection: Connection, lead_id: str, enrolment_id: str, stop: StopFact, now: datetime) -> None:
     state = STATE_AFTER[stop.reason]
     enrolments.end(connection, [enrolment_id], state, stop.reason, now=now)
     touches.cancel_open(connection, [enrolment_id], TouchReason.STOPPED, now=now)
+    _tell_ended(connection, lead_id, enrolment_id, state, stop.reason, now)
+
+
+def _tell_ended(
+    connection: Connection,
+    lead_id: str,
+    enrolment_id: str,
+    state: EnrolmentState,
+    reason: ExitReason,
+    now: datetime,
+) -> None:
     told = crm.Owed(
         f"enrolment:{enrolment_id}:ended",
         "enrolment",
         lead_id,
-        {
-            "enrolment_id": enrolment_id,
-            "state": state.value,
-            "reason": stop.reason.value,
-            "at": now.isoformat(),
-        },
+        {"enrolment_id": enrolment_id, "state": state.value, "reason": reason.value, "at": now.isoformat()},
     )
     crm.enqueue(connection, [told], now=now)
 
@@ -127,12 +147,28 @@ def _words(event: LeadEvent | None) -> str | None:
     return str(words) if words else None
 
 
-def merge_enrolments(connection: Connection, loser: str, into: str, *, now: datetime) -> None:
-    """Two leads are one person: the older live enrolment stays, the other is cancelled as merged."""
+def merge_enrolments(
+    connection: Connection, loser: str, into: str, playbook: Playbook, *, now: datetime
+) -> None:
+    """Two leads are one person: the older live enrolment stays, the other is cancelled as merged.
+
+    What the other has sent counts as sent for the one that stays.
+    """
     live = enrolments.live_of(connection, [loser, into])
     if len(live) == 2:
         younger = max(live.values(), key=lambda e: (e["enrolled_at"], e["enrolment_id"]))
         ids = [younger["enrolment_id"]]
         enrolments.end(connection, ids, EnrolmentState.CANCELLED, ExitReason.MERGED, now=now)
         touches.cancel_open(connection, ids, TouchReason.ENROLMENT_ENDED, now=now)
-    enrolments.move(connection, loser, into, now=now)
+        _tell_ended(connection, into, ids[0], EnrolmentState.CANCELLED, ExitReason.MERGED, now)
+    enrolments.move(connection, loser, into)
+    skip_already_sent(connection, [into], playbook, now=now)
+
+
+def skip_already_sent(
+    connection: Connection, lead_ids: Iterable[str], playbook: Playbook, *, now: datetime
+) -> None:
+    """Cancel what these leads have had from a merged enrolment; one with nothing left finishes."""
+    shortened = enrolments.cancel_already_sent(connection, lead_ids, now=now)
+    gap = max(s.min_gap_hours for s in playbook.sequences.values())
+    touches.close_if_done(connection, shortened, now + timedelta(hours=gap))

@@ -115,10 +115,12 @@ class Handoff:
 
 
 _OPEN = sql("select distinct lead_id from handoffs where acted_at is null and lead_id = any(:ids)", ids=TEXTS)
+# A rep may have acted after the event that caused it and before we heard of it.
 _ACTED = sql(
-    """update handoffs h set acted_at = m.at::timestamptz
+    """update handoffs h set acted_at = greatest(m.at::timestamptz, h.created_at)
     from unnest(:leads, :moments) as m(lead_id, at)
-    where h.lead_id = m.lead_id and h.acted_at is null and m.at::timestamptz >= h.created_at""",
+    where h.lead_id = m.lead_id and h.acted_at is null and m.at::timestamptz >= coalesce(
+        (select e.occurred_at from lead_events e where e.event_id = h.event_id), h.created_at)""",
     leads=TEXTS,
     moments=TEXTS,
 )

@@ -22,9 +22,13 @@ _OF_TOUCHES = sql(
 _FREEZE = sql("update message_bodies set wire = :wire where draft_id = :id and wire is null")
 _WIRE = sql("select wire from message_bodies where draft_id = :id")
 _THREAD = sql(
-    """select t.enrolment_id, t.message_id, b.subject from touches t join message_bodies b using (draft_id)
-    where t.enrolment_id = any(:ids) and t.channel = 'email' and t.state in ('sent', 'unknown')
-    order by t.enrolment_id, t.handed_over_at, t.position""",
+    """select e.enrolment_id, t.message_id, b.subject from enrolments e
+    join enrolments o on o.lead_id = e.lead_id
+        and (o.enrolment_id = e.enrolment_id or o.exit_reason = 'merged')
+    join touches t on t.enrolment_id = o.enrolment_id join message_bodies b using (draft_id)
+    where e.enrolment_id = any(:ids) and t.channel = 'email'
+        and (t.state in ('sent', 'unknown') or (t.state = 'failed' and t.reason = 'ambiguous'))
+    order by e.enrolment_id, t.handed_over_at, t.position""",
     ids=TEXTS,
 )
 
@@ -97,7 +101,10 @@ def freeze(connection: Connection, draft_id: str, wire: bytes) -> bytes:
 
 
 def threads(connection: Connection, enrolment_ids: Iterable[str]) -> dict[str, list[tuple[str, str]]]:
-    """enrolment_id -> (Message-ID on the wire, subject) of what was mailed, oldest first (R10)."""
+    """enrolment_id -> (Message-ID on the wire, subject) of what was mailed, oldest first (R10).
+
+    What a merged enrolment has mailed to the person is part of the thread of the one that stayed.
+    """
     found: dict[str, list[tuple[str, str]]] = {}
     for r in rows(connection, _THREAD, ids=sorted(enrolment_ids)):
         found.setdefault(r["enrolment_id"], []).append((r["message_id"], r["subject"]))

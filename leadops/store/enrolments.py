@@ -25,14 +25,35 @@ _LIVE_OF = sql(f"select * from enrolments where {_LIVE} and lead_id = any(:ids)"
 _MOVE = [
     sql("update enrolments set lead_id = :into where lead_id = :lead"),
     sql("update touches set lead_id = :into where lead_id = :lead"),
-    # What one of the merged enrolments has sent counts as sent for the one that stays (R17).
+    sql("update replies set lead_id = :into where lead_id = :lead"),
+    sql("update handoffs set lead_id = :into where lead_id = :lead"),
+]
+# Sent by an enrolment of the same person that ran at the same time (R17); one that had ended before the
+# live one began is another story told again on purpose.
+_ALREADY_SENT = sql(
+    f"""update touches t set state = 'cancelled', reason = 'already_sent', settled_at = :now,
+    lease_token = null, lease_until = null
+    from enrolments e, enrolments o, touches s
+    where e.lead_id = any(:leads) and e.{_LIVE} and o.lead_id = e.lead_id
+    and o.enrolment_id <> e.enrolment_id and o.ended_at > e.enrolled_at
+    and t.enrolment_id = e.enrolment_id and t.state in ('planned', 'claimed')
+    and s.enrolment_id = o.enrolment_id and s.state in ('handing_over', 'sent', 'unknown')
+    and t.sequence = s.sequence and t.step = s.step
+    returning t.enrolment_id""",
+    leads=TEXTS,
+)
+_FOLLOW = [
     sql(
-        """update touches t set state = 'cancelled', reason = 'already_sent', settled_at = :now,
-        lease_token = null, lease_until = null
-        from touches s
-        where t.lead_id = :into and s.lead_id = :into and t.enrolment_id <> s.enrolment_id
-        and t.sequence = s.sequence and t.step = s.step and t.state in ('planned', 'claimed')
-        and s.state in ('handing_over', 'sent', 'unknown')"""
+        """update enrolments e set lead_id = v.lead_id from lead_events v
+        where e.lead_id = any(:leads) and v.event_id = e.lead_event_id and v.lead_id <> e.lead_id
+        and not exists (select 1 from enrolments o where o.lead_id = v.lead_id
+            and o.state in ('active', 'paused', 'paused_ooo'))""",
+        leads=TEXTS,
+    ),
+    sql(
+        """update touches t set lead_id = e.lead_id from enrolments e
+        where t.lead_id = any(:leads) and e.enrolment_id = t.enrolment_id and e.lead_id <> t.lead_id""",
+        leads=TEXTS,
     ),
 ]
 _UNPLANNED = sql(
@@ -99,12 +120,23 @@ def end(
     return rows(connection, _END, ids=ids, state=state.value, reason=reason.value, now=now) if ids else []
 
 
-def move(connection: Connection, lead_id: str, into: str, *, now: datetime) -> None:
-    """A merged lead's enrolments and touches are the surviving lead's."""
-    enrolled, sent, repeated = _MOVE
-    for statement in (enrolled, sent):
+def move(connection: Connection, lead_id: str, into: str) -> None:
+    """A merged lead's enrolments, touches, replies and handoffs are the surviving lead's."""
+    for statement in _MOVE:
         connection.execute(statement, {"lead": lead_id, "into": into})
-    connection.execute(repeated, {"into": into, "now": now})
+
+
+def cancel_already_sent(connection: Connection, lead_ids: Iterable[str], *, now: datetime) -> list[str]:
+    """Open steps that these leads were sent by an enrolment that was merged away; whose they were."""
+    found = rows(connection, _ALREADY_SENT, leads=sorted(lead_ids), now=now)
+    return [r["enrolment_id"] for r in found]
+
+
+def follow_events(connection: Connection, lead_ids: Iterable[str]) -> None:
+    """An enrolment belongs to the person of the event that started it, also after a split."""
+    if ids := sorted(lead_ids):
+        for statement in _FOLLOW:
+            connection.execute(statement, {"leads": ids})
 
 
 def claim_unplanned(connection: Connection, limit: int) -> list[dict[str, Any]]:

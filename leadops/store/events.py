@@ -27,7 +27,9 @@ def insert_events(connection: Connection, events: Sequence[tuple[LeadEvent, Sequ
     """Append events; returns the ids that were new. The locks of the gate must be held already."""
     if not events:
         return set()
-    ordered = sorted(events, key=lambda pair: pair[0].event_id)
+    # One of each: a source may send a row twice in one batch. In one order: batches may overlap.
+    single = {event.event_id: (event, keys) for event, keys in events}
+    ordered = [single[i] for i in sorted(single)]
     statement = insert(lead_events).on_conflict_do_nothing().returning(lead_events.c.event_id)
     stored: set[str] = set(connection.execute(statement, [_row(e) for e, _ in ordered]).scalars())
     new = [(e, k) for e, k in ordered if e.event_id in stored]
@@ -123,8 +125,12 @@ def save_cursor(connection: Connection, crm: str, cursor: str, *, now: datetime)
 
 
 def event_from_row(row: Mapping[str, Any]) -> LeadEvent:
-    """A log row joined with its payload (erased: empty contact) as an event."""
+    """A log row joined with its payload (erased: empty contact) as an event.
+
+    A contact field that this version does not know is left out: the log outlives versions.
+    """
     payload = row["payload"] or {}
+    contact = payload.get("contact", {})
     return LeadEvent(
         event_id=row["event_id"],
         source=row["source"],
@@ -132,7 +138,7 @@ def event_from_row(row: Mapping[str, Any]) -> LeadEvent:
         kind=EventKind(row["kind"]),
         occurred_at=row["occurred_at"],
         received_at=row["received_at"],
-        contact=Contact(**payload.get("contact", {})),
+        contact=Contact(**{k: v for k, v in contact.items() if k in Contact.__dataclass_fields__}),
         properties=payload.get("properties", {}),
         consent=payload.get("consent", {}),
         day_precision=row["day_precision"],
@@ -146,7 +152,8 @@ _EVENT_COLUMNS = """
 _PENDING = {
     "fold": sql(
         f"""select {_EVENT_COLUMNS} from lead_events e left join event_payloads p using (event_id)
-        where e.pending_fold order by e.received_at, e.event_id limit :limit for update of e skip locked"""
+        where e.pending_fold and not e.pending_reply
+        order by e.received_at, e.event_id limit :limit for update of e skip locked"""
     ),
     "reply": sql(
         f"""select {_EVENT_COLUMNS} from lead_events e left join event_payloads p using (event_id)
@@ -180,6 +187,34 @@ def identity_keys_of(connection: Connection, events: Iterable[str]) -> dict[str,
     for row in rows(connection, _IDENTITY_KEYS, events=sorted(events)):
         found.setdefault(row["event_id"], []).append(row["key"])
     return found
+
+
+_LEADS_WITH = sql(
+    """select distinct e.lead_id from event_keys k join lead_events e using (event_id)
+    where k.identity and e.lead_id is not null and k.key = any(:keys)""",
+    keys=TEXTS,
+)
+_KEYS_OF = sql(
+    """select distinct k.key from lead_events e join event_keys k using (event_id)
+    where k.identity and e.lead_id = any(:leads)""",
+    leads=TEXTS,
+)
+
+
+def linked_leads(connection: Connection, keys: Iterable[str], lead_ids: Iterable[str]) -> set[str]:
+    """These leads, those whose events carry one of the keys, and all whose events share a key with theirs.
+
+    Read from the log, not from who owns a key now: two people who must stay apart may share one.
+    """
+    seen_keys, new_keys = set[str](), set(keys)
+    seen, new = set[str](), set(lead_ids)
+    while new_keys or new:
+        seen |= new
+        new_keys |= {r["key"] for r in rows(connection, _KEYS_OF, leads=sorted(new))} - seen_keys
+        seen_keys |= new_keys
+        new = {r["lead_id"] for r in rows(connection, _LEADS_WITH, keys=sorted(new_keys))} - seen
+        new_keys = set()
+    return seen
 
 
 _SET_BLOCKING = sql(

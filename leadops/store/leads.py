@@ -23,12 +23,12 @@ _LOCK_LEADS = sql(
     ids=TEXTS,
 )
 _ASSIGN = sql(
-    """update lead_events e set lead_id = m.lead_id, pending_fold = false
-    from unnest(:events, :owners) as m(event_id, lead_id)
-    where e.event_id = m.event_id and (e.pending_fold or e.lead_id is distinct from m.lead_id)""",
+    """update lead_events e set lead_id = m.lead_id
+    from unnest(:events, :owners) as m(event_id, lead_id) where e.event_id = m.event_id""",
     events=TEXTS,
     owners=TEXTS,
 )
+_FOLDED = sql("update lead_events set pending_fold = false where event_id = any(:events)", events=TEXTS)
 _CLASSES = sql("select event_id, class from replies where event_id = any(:events)", events=TEXTS)
 _MERGE = [
     sql(
@@ -85,10 +85,15 @@ def reply_classes(connection: Connection, events: Iterable[str]) -> dict[str, st
     return {r["event_id"]: r["class"] for r in rows(connection, _CLASSES, events=sorted(events))}
 
 
-def assign_events(connection: Connection, owner_of: Mapping[str, str]) -> None:
-    """Say whose each event is and take it off the fold's list."""
-    events = sorted(owner_of)
-    connection.execute(_ASSIGN, {"events": events, "owners": [owner_of[e] for e in events]})
+def assign_events(connection: Connection, owner_of: Mapping[str, str], *, folded: Iterable[str]) -> None:
+    """Say whose events these are, and take the ``folded`` ones off the fold's list.
+
+    No other row is written: the rest of the list is another worker's, who may be waiting for this one.
+    """
+    if owner_of:
+        events = sorted(owner_of)
+        connection.execute(_ASSIGN, {"events": events, "owners": [owner_of[e] for e in events]})
+    connection.execute(_FOLDED, {"events": sorted(folded)})
 
 
 def write_keys(connection: Connection, owner_of: Mapping[str, str]) -> None:

@@ -6,6 +6,10 @@
 
 Every function is one statement on rows whose state it names, so that two workers, or a worker that
 wakes up after its lease, never both win (R3).
+
+Order of locks, everywhere: the stop gate's, the enrolment's row, the mailbox's cap, the touch's row. The
+fold ends an enrolment and then cancels its touches; the other way round here, the two would wait for
+each other.
 """
 
 from __future__ import annotations
@@ -48,6 +52,7 @@ _DUE = sql(
             and t.due_at <= :now limit :limit) d
     ) counted"""
 )
+_ENROLMENT = sql("select 1 from enrolments where enrolment_id = :id for no key update")
 _MINE = sql(
     """select * from touches where touch_id = :id and state = 'claimed' and lease_token = :token
     for update"""
@@ -60,26 +65,27 @@ _HAND_OVER = sql(
 )
 _DEFER = sql(
     """update touches set state = 'planned', reason = :reason, due_at = :due, detail = :detail,
-    lease_token = null, lease_until = null
-    where touch_id = :id and lease_token = :token and state in ('claimed', 'handing_over')"""
+    lease_token = null, lease_until = null, handed_over_at = null, settled_at = null
+    where touch_id = :id and lease_token = :token and state in ('claimed', 'handing_over', 'unknown')
+    returning *"""
 )
-_RELEASE_COUNT = sql("update touches set handed_over_at = null where touch_id = :id and state = 'planned'")
 _CANCEL_MINE = sql(
     """update touches set state = 'cancelled', reason = :reason, settled_at = :now, detail = :detail,
     lease_token = null, lease_until = null
-    where touch_id = :id and lease_token = :token and state = 'claimed'"""
+    where touch_id = :id and lease_token = :token and state = 'claimed' returning *"""
 )
 _SENT = sql(
     """update touches set state = 'sent', reason = null, settled_at = :now, detail = :detail,
     provider_ref = :ref, message_id = coalesce(:message_id, message_id), lease_token = null,
     lease_until = null
-    where touch_id = :id and state in ('handing_over', 'unknown') and (lease_token = :token or :token is null)
-    returning *"""
+    where touch_id = :id and state in ('handing_over', 'unknown')
+    and (lease_token = :token or cast(:token as text) is null) returning *"""
 )
 _FAILED = sql(
     """update touches set state = 'failed', reason = :reason, settled_at = :now, detail = :detail,
     lease_token = null, lease_until = null
-    where touch_id = :id and state in ('claimed', 'handing_over') and lease_token = :token returning *"""
+    where touch_id = :id and state in ('claimed', 'handing_over', 'unknown') and lease_token = :token
+    returning *"""
 )
 _UNKNOWN = sql(
     """update touches set state = 'unknown', reason = 'ambiguous', settled_at = :now, detail = :detail,
@@ -94,19 +100,27 @@ _CANCEL = sql(
 )
 _EXPIRED_CLAIMS = sql(
     """update touches set state = 'planned', reason = 'lease_expired', lease_token = null, lease_until = null
-    where state = 'claimed' and lease_until < :now returning touch_id"""
+    where touch_id in (select touch_id from touches where state = 'claimed' and lease_until < :now
+        for update skip locked) returning touch_id"""
 )
 _EXPIRED_HANDOVERS = sql(
     """update touches set state = 'unknown', reason = 'ambiguous', settled_at = :now, lease_until = null,
     detail = 'no_outcome_recorded'
-    where state = 'handing_over' and lease_until < :now returning *"""
+    where touch_id in (select touch_id from touches where state = 'handing_over' and lease_until < :now
+        for update skip locked) returning *"""
 )
 _UNKNOWNS = sql(
-    "select * from touches where state = 'unknown' order by settled_at limit :limit for update skip locked"
+    "select * from touches where state = 'unknown' order by settled_at desc, touch_id limit :limit"
 )
+_STILL_UNKNOWN = sql("select * from touches where touch_id = :id and state = 'unknown' for update")
 _UNKNOWN_TO_PLANNED = sql(
     """update touches set state = 'planned', reason = :reason, due_at = :due, detail = :detail,
-    lease_token = null, handed_over_at = null where touch_id = :id and state = 'unknown' returning *"""
+    lease_token = null, handed_over_at = null, settled_at = null
+    where touch_id = :id and state = 'unknown' returning *"""
+)
+_GIVEN_UP = sql(
+    """update touches set state = 'failed', settled_at = :now, detail = :detail, lease_token = null
+    where touch_id = :id and state = 'unknown' returning *"""
 )
 _OPEN_LEFT = sql(
     """select e.enrolment_id from enrolments e
@@ -121,7 +135,7 @@ _LOCK = sql("select pg_advisory_xact_lock(k) from unnest(:numbers) as k", number
 _SENT_24H = sql(
     """select count(*) as n, min(handed_over_at) as oldest from touches
     where mailbox = any(:mailboxes) and state in ('handing_over', 'sent', 'unknown')
-    and handed_over_at > :since and touch_id <> :except""",
+    and channel = 'email' and handed_over_at > :since and touch_id <> :except""",
     mailboxes=TEXTS,
 )
 
@@ -175,6 +189,14 @@ def due_count(connection: Connection, *, now: datetime, limit: int = 1000) -> in
     return int(connection.execute(_DUE, {"now": now, "limit": limit}).scalar_one())
 
 
+def lock_enrolment(connection: Connection, enrolment_id: str) -> None:
+    """Taken before any touch of it is settled: whoever pauses or ends it waits, or is seen.
+
+    Also lets two that settle the last touches of one enrolment see each other (``close_if_done``).
+    """
+    connection.execute(_ENROLMENT, {"id": enrolment_id})
+
+
 def lock_claimed(connection: Connection, touch_id: str, token: str) -> dict[str, Any] | None:
     """The touch, locked, if it is still this worker's."""
     found = rows(connection, _MINE, id=touch_id, token=token)
@@ -204,7 +226,7 @@ def hand_over(
     now: datetime,
     until: datetime,
     draft_id: str,
-    message_id: str,
+    message_id: str | None,
     provider: str,
 ) -> None:
     """The step after which bytes may leave. Commit before the call."""
@@ -229,11 +251,13 @@ def defer(
     reason: TouchReason,
     due: datetime,
     detail: str | None = None,
-) -> None:
-    """Back to planned: certainly nothing was accepted. It no longer counts toward a cap."""
+) -> bool:
+    """Back to planned: certainly nothing was accepted. It no longer counts toward a cap.
+
+    Of an ``unknown`` one only the worker that made the call can say so. False: it is no longer this worker's.
+    """
     given = {"id": touch_id, "token": token, "reason": reason.value, "due": due, "detail": detail}
-    connection.execute(_DEFER, given)
-    connection.execute(_RELEASE_COUNT, {"id": touch_id})
+    return bool(rows(connection, _DEFER, **given))
 
 
 def cancel_claimed(
@@ -244,10 +268,10 @@ def cancel_claimed(
     *,
     now: datetime,
     detail: str | None = None,
-) -> None:
-    """A gate refused for good (R15): ends once, with its reason."""
+) -> bool:
+    """A gate refused for good (R15): ends once, with its reason. False: it is no longer this worker's."""
     given = {"id": touch_id, "token": token, "reason": reason.value, "now": now, "detail": detail}
-    connection.execute(_CANCEL_MINE, given)
+    return bool(rows(connection, _CANCEL_MINE, **given))
 
 
 def record_sent(
@@ -292,14 +316,23 @@ def cancel_open(
 
 
 def expire(connection: Connection, *, now: datetime) -> tuple[int, list[dict[str, Any]]]:
-    """Leases that ran out: claims become planned again (how many), hand-overs unknown (which)."""
+    """Leases that ran out: claims become planned again (how many), hand-overs unknown (which).
+
+    What somebody is settling right now is left to them.
+    """
     claims = len(rows(connection, _EXPIRED_CLAIMS, now=now))
     return claims, rows(connection, _EXPIRED_HANDOVERS, now=now)
 
 
-def claim_unknown(connection: Connection, limit: int) -> list[dict[str, Any]]:
-    """Lock touches with unknown outcome until the transaction ends, oldest first."""
+def unknown(connection: Connection, limit: int) -> list[dict[str, Any]]:
+    """Touches with unknown outcome, newest first: those nobody can settle never hide a new one."""
     return rows(connection, _UNKNOWNS, limit=limit)
+
+
+def lock_unknown(connection: Connection, touch_id: str) -> dict[str, Any] | None:
+    """The touch, locked, if its outcome is still unknown."""
+    found = rows(connection, _STILL_UNKNOWN, id=touch_id)
+    return found[0] if found else None
 
 
 def unknown_to_planned(
@@ -308,6 +341,14 @@ def unknown_to_planned(
     """The provider certainly does not have it: try again with the same key."""
     given = {"id": touch_id, "due": due, "reason": reason.value, "detail": detail}
     found = rows(connection, _UNKNOWN_TO_PLANNED, **given)
+    return found[0] if found else None
+
+
+def give_up_unknown(
+    connection: Connection, touch_id: str, detail: str, *, now: datetime
+) -> dict[str, Any] | None:
+    """A person stops waiting for news: never sent again. Its reason stays ``ambiguous``: nobody knows."""
+    found = rows(connection, _GIVEN_UP, id=touch_id, detail=detail, now=now)
     return found[0] if found else None
 
 

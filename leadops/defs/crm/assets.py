@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from leadops.defs.shield import codes_only
 from leadops.defs.show import Materialized, described, now, preview, table_spec, total
 from leadops.runtime.wiring import House
 from leadops.stages.escalate import escalate
@@ -20,6 +21,7 @@ from leadops.stages.escalate import escalate
         )
     ]
 )
+@codes_only
 def handoffs(house: dg.ResourceParam[House]) -> Materialized:
     """Escalate what no rep has acted on in time."""
     started = now()

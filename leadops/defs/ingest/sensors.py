@@ -2,18 +2,19 @@
 
 Events are deduplicated in our own tables, never by ``run_key``: Dagster remembers a run key for ever
 and silently drops the run (R33). A tick appends, commits with its cursor, then requests a run; Dagster's
-cursor only mirrors ours.
+own cursor stays unused, because it could not be committed together with the events.
 https://docs.dagster.io/guides/automate/sensors
 """
 
 import time
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster import DagsterRunStatus as Status
 
 from leadops.defs import jobs
+from leadops.defs.shield import codes_only
 from leadops.defs.show import now
 from leadops.runtime.wiring import House
 from leadops.settings import settings
@@ -26,8 +27,15 @@ POLL_LIMIT = 1000
 INTERVAL_S = 2
 """The daemon looks every 5 s; an interval of 5 would miss every second look."""
 
-_WAITING = [Status.NOT_STARTED, Status.QUEUED, Status.STARTING]
-_RUNNING = [*_WAITING, Status.STARTED]
+WAITING = (Status.NOT_STARTED, Status.QUEUED, Status.STARTING)
+UNDER_WAY = (*WAITING, Status.STARTED)
+_BELIEVED_FOR = {
+    Status.NOT_STARTED: timedelta(minutes=1),
+    Status.STARTING: timedelta(minutes=1),
+    Status.STARTED: timedelta(minutes=2),
+}
+"""How long a run is waited for. Nobody ends a run whose process was killed before ``max_runtime_seconds``,
+and a second run beside a long one does no harm: batches are claimed."""
 
 
 def default_status() -> dg.DefaultSensorStatus:
@@ -35,10 +43,19 @@ def default_status() -> dg.DefaultSensorStatus:
     return dg.DefaultSensorStatus.RUNNING if settings().automation else dg.DefaultSensorStatus.STOPPED
 
 
-def is_on_its_way(instance: dg.DagsterInstance, job: str, statuses: list[Status]) -> bool:
-    """Whether a run of this job is in one of these states."""
-    found = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=statuses), limit=1)
-    return bool(found)
+def is_on_its_way(
+    instance: dg.DagsterInstance, job: str, statuses: Sequence[Status], *, at: datetime
+) -> bool:
+    """Whether a run of this job is in one of these states, and not for so long that it may be dead."""
+    found = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=list(statuses)), limit=25)
+    return any(_believed(record, at) for record in found)
+
+
+def _believed(record: dg.RunRecord, at: datetime) -> bool:
+    patience = _BELIEVED_FOR.get(record.dagster_run.status)
+    changed = record.update_timestamp
+    since = changed if changed.tzinfo else changed.replace(tzinfo=UTC)
+    return patience is None or at - since < patience
 
 
 @dg.sensor(
@@ -48,6 +65,7 @@ def is_on_its_way(instance: dg.DagsterInstance, job: str, statuses: list[Status]
     default_status=default_status(),
     description="Polls the files CRM: rows appended since the last look become events.",
 )
+@codes_only
 def crm_files(context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]) -> dg.SensorResult:
     """Append what is new, then ask for a run, unless one that will see it is already waiting."""
     deadline = time.monotonic() + TICK_BUDGET_S
@@ -67,7 +85,7 @@ def crm_files(context: dg.SensorEvaluationContext, house: dg.ResourceParam[House
             "more_waiting": polls[-1].more,
         },
     )
-    wanted = accepted and not is_on_its_way(context.instance, jobs.first_touch.name, _WAITING)
+    wanted = accepted and not is_on_its_way(context.instance, jobs.first_touch.name, WAITING, at=now())
     tags = {"leadops/events": str(accepted), "leadops/trigger": "crm_files"}
     return dg.SensorResult(
         run_requests=[dg.RunRequest(tags=tags)] if wanted else [],
@@ -98,6 +116,7 @@ def _pages(house: House, deadline: float) -> Iterator[PollReport]:
     default_status=default_status(),
     description="The safety net: what waits longer than the grace time gets a run, unless one is under way.",
 )
+@codes_only
 def pending_events(
     context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
 ) -> dg.SensorResult | dg.SkipReason:
@@ -110,7 +129,7 @@ def pending_events(
     waited = moment - oldest
     if waited < timedelta(seconds=settings().sensor_grace_s):
         return dg.SkipReason(f"The oldest pending item waits {waited.total_seconds():.1f} s, within grace.")
-    if is_on_its_way(context.instance, jobs.first_touch.name, _RUNNING):
+    if is_on_its_way(context.instance, jobs.first_touch.name, UNDER_WAY, at=moment):
         return dg.SkipReason("A run that will take it up is queued or under way.")
     lag = round(waited.total_seconds(), 1)
     seen = dg.AssetObservation(asset_key="lead_events", metadata={"lag_seconds": lag})

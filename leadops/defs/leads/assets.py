@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from leadops.defs.shield import codes_only
 from leadops.defs.show import Materialized, drain, now, preview, result, table_spec, total
 from leadops.runtime.wiring import House
 from leadops.stages.fold import fold_pending
@@ -20,6 +21,7 @@ from leadops.stages.replies import match_replies
         )
     ]
 )
+@codes_only
 def replies(house: dg.ResourceParam[House]) -> Materialized:
     """Match and classify what came in."""
     report, seconds = drain(lambda: match_replies(house.engine, house.playbook, house.keyring, now=now()))
@@ -45,6 +47,7 @@ def replies(house: dg.ResourceParam[House]) -> Materialized:
         )
     ]
 )
+@codes_only
 def leads(house: dg.ResourceParam[House]) -> Materialized:
     """Fold pending events into people."""
     report, seconds = drain(lambda: fold_pending(house.engine, house.playbook, house.keyring, now=now()))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from leadops.defs.shield import codes_only
 from leadops.defs.show import MAX_BATCHES, Materialized, drain, now, preview, result, table_spec, total
 from leadops.runtime.wiring import House
 from leadops.stages.enrol import enrol, plan_touches
@@ -29,6 +30,7 @@ from leadops.stages.write_back import write_back
         )
     ]
 )
+@codes_only
 def enrolments(house: dg.ResourceParam[House]) -> Materialized:
     """Decide for scored leads: enrol, raise, refuse with a reason, leave."""
     report, seconds = drain(lambda: enrol(house.engine, house.playbook, house.keyring, now=now()))
@@ -54,6 +56,7 @@ def enrolments(house: dg.ResourceParam[House]) -> Materialized:
         )
     ]
 )
+@codes_only
 def send_schedule(house: dg.ResourceParam[House]) -> Materialized:
     """Plan touches of new and raised enrolments."""
     report, seconds = drain(lambda: plan_touches(house.engine, house.playbook, now=now()))
@@ -98,6 +101,7 @@ def send_schedule(house: dg.ResourceParam[House]) -> Materialized:
     ],
     can_subset=True,
 )
+@codes_only
 def outreach(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) -> Iterator[Materialized]:
     """Send what is due, then tell the CRM."""
     selected = {key.to_user_string() for key in context.selected_asset_keys}

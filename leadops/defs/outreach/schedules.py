@@ -8,7 +8,8 @@ from datetime import timedelta
 import dagster as dg
 
 from leadops.defs import jobs
-from leadops.defs.ingest.sensors import is_on_its_way
+from leadops.defs.ingest.sensors import UNDER_WAY, is_on_its_way
+from leadops.defs.shield import codes_only
 from leadops.defs.show import now
 from leadops.runtime.wiring import House
 from leadops.settings import settings
@@ -16,12 +17,6 @@ from leadops.stages.settle import reconcile
 from leadops.store.engine import rows, sql, transaction
 
 KEEP_RUNS_DAYS = 14
-_ACTIVE = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
 _DUE = sql(
     """select
         exists (select 1 from touches where state = 'planned' and urgency = 0 and due_at <= :now)
@@ -50,20 +45,23 @@ def default_status() -> dg.DefaultScheduleStatus:
     default_status=default_status(),
     description="Every minute, a run if something is due; else a skip that costs one indexed query.",
 )
+@codes_only
 def due_touches(
     context: dg.ScheduleEvaluationContext, house: dg.ResourceParam[House]
 ) -> dg.RunRequest | dg.SkipReason:
     """Ask for a run when a touch, an expired lease, a pause, a write-back or an SLA is due."""
+    moment = now()
     with transaction(house.engine) as connection:
-        due = rows(connection, _DUE, now=now())[0]["due"]
+        due = rows(connection, _DUE, now=moment)[0]["due"]
     if not due:
         return dg.SkipReason("Nothing is due.")
-    if is_on_its_way(context.instance, jobs.due_touches.name, _ACTIVE):
+    if is_on_its_way(context.instance, jobs.due_touches.name, UNDER_WAY, at=moment):
         return dg.SkipReason("A run for due touches is queued or under way.")
     return dg.RunRequest(tags={"leadops/trigger": "schedule"})
 
 
 @dg.op(description="Settle hand-overs without outcome by what the provider can really tell, else a person.")
+@codes_only
 def reconcile_unknown(context: dg.OpExecutionContext, house: dg.ResourceParam[House]) -> None:
     """Counts go to the run's log."""
     report = reconcile(house.engine, house.email, house.playbook, now=now(), limit=5000)

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from leadops.defs.shield import codes_only
 from leadops.defs.show import Materialized, drain, now, preview, result, table_spec, total
 from leadops.runtime.wiring import House
 from leadops.stages.enrich import enrich
@@ -20,6 +21,7 @@ from leadops.stages.score import score
         )
     ]
 )
+@codes_only
 def enriched_leads(house: dg.ResourceParam[House]) -> Materialized:
     """Enrich leads that changed."""
     report, seconds = drain(lambda: enrich(house.engine, house.enrichment, now=now()))
@@ -41,6 +43,7 @@ def enriched_leads(house: dg.ResourceParam[House]) -> Materialized:
         )
     ]
 )
+@codes_only
 def lead_scores(house: dg.ResourceParam[House]) -> Materialized:
     """Score enriched leads."""
     report, seconds = drain(lambda: score(house.engine, house.playbook, now=now()))

@@ -1,0 +1,121 @@
+"""The words of touches that are about to go: written once per touch, kept for every retry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine
+
+from leadops.domain.slots import draft, evidence_of
+from leadops.errors import BadInput, LeadopsError
+from leadops.playbook.model import Template
+from leadops.providers.llm.port import SlotWriter
+from leadops.stages import enrich as enrichment
+from leadops.stages.facts import LoadedTouch
+from leadops.stages.report import Report
+from leadops.store import drafts
+from leadops.store.engine import StoreError, transaction
+from leadops.terms import Channel, Draft
+
+PASSING = ("db_40", "db_53", "db_55", "db_57")
+"""Deadlock, out of resources, lock not to be had, cancelled: the same statement may succeed later."""
+
+
+def write_drafts(
+    engine: Engine,
+    templates: Mapping[str, Template],
+    writer: SlotWriter,
+    ready: Mapping[str, LoadedTouch],
+    *,
+    now: datetime,
+    report: Report,
+) -> tuple[dict[str, Draft], dict[str, str]]:
+    """(touch_id -> words, in the order given; touch_id -> code where there are none).
+
+    A touch that has words keeps them. One that fails never stops the others.
+    """
+    if not ready:
+        return {}, {}
+    with transaction(engine) as connection:
+        written = drafts.of_touches(connection, ready)
+        evidence = enrichment.evidence_of(connection, sorted({t.touch["lead_id"] for t in ready.values()}))
+        threads = drafts.threads(connection, {t.touch["enrolment_id"] for t in ready.values()})
+    new: dict[str, Draft] = {}
+    failed: dict[str, str] = {}
+    for touch_id, loaded in ready.items():
+        if touch_id in written:
+            report.count("kept")
+            continue
+        thread = threads.get(loaded.touch["enrolment_id"], [])
+        try:
+            new[touch_id] = _draft_one(templates, writer, loaded, evidence[loaded.touch["lead_id"]], thread)
+        except Exception as error:  # noqa: BLE001 - one touch must not hold up the others
+            failed[touch_id] = code_of(error, "draft")
+    failed |= _save(engine, new, now)
+    with transaction(engine) as connection:
+        written |= drafts.of_touches(connection, new)
+    _count(report, {i: words for i, words in new.items() if i in written}, ready)
+    return {i: written[i] for i in ready if i in written}, failed
+
+
+def code_of(error: Exception, doing: str) -> str:
+    """A code for the person who must act; never the message, which may hold a person's data."""
+    return error.code if isinstance(error, LeadopsError) else f"{doing}_{type(error).__name__}"
+
+
+def _draft_one(
+    templates: Mapping[str, Template],
+    writer: SlotWriter,
+    loaded: LoadedTouch,
+    evidence: Mapping[str, Any],
+    thread: Sequence[tuple[str, str]],
+) -> Draft:
+    template = templates.get(loaded.touch["template"])
+    if template is None:
+        raise BadInput("template_gone", f"touch {loaded.touch['touch_id']}: its template is gone.")
+    filled = writer.write(template, evidence_of(loaded.state, evidence))
+    subject = thread[0][1] if thread else None
+    if subject is not None:
+        # A raised enrolment begins another sequence but stays in its thread (R10).
+        template = template.model_copy(update={"subject": ""})
+    elif not template.subject.strip() and loaded.touch["channel"] == Channel.REP_TASK:
+        # A task needs a title, not a thread.
+        template = template.model_copy(update={"subject": "Next step"})
+    return draft(
+        template,
+        filled.slots,
+        subject,
+        writer=writer.name,
+        tokens=filled.tokens,
+        cost=filled.cost_usd,
+    )
+
+
+def _save(engine: Engine, new: Mapping[str, Draft], now: datetime) -> dict[str, str]:
+    """All at once; where the database refuses one, one by one. Returns touch_id -> code of the refused."""
+    try:
+        with transaction(engine) as connection:
+            drafts.save(connection, new, now=now)
+        return {}
+    except StoreError as error:
+        if error.code == "db_unreachable" or error.code.startswith(PASSING):
+            raise
+    refused = {}
+    for touch_id, words in new.items():
+        try:
+            with transaction(engine) as connection:
+                drafts.save(connection, {touch_id: words}, now=now)
+        except StoreError as error:
+            refused[touch_id] = error.code
+    return refused
+
+
+def _count(report: Report, new: Mapping[str, Draft], ready: Mapping[str, LoadedTouch]) -> None:
+    report.count("drafted", len(new))
+    for touch_id, words in new.items():
+        report.count("neutral_slots", sum(s.evidence == "neutral" for s in words.slots))
+        report.count("evidence_slots", sum(s.evidence != "neutral" for s in words.slots))
+        report.count("tokens", words.tokens)
+        report.lead_ids.add(ready[touch_id].touch["lead_id"])
