@@ -15,7 +15,7 @@ class UsageError(LeadopsError):
     """Wrong use or configuration: exit code 2."""
 
 
-class BadInput(LeadopsError):
+class BadInput(LeadopsError):  # noqa: N818 - what it is, as stages say it
     """One item is not acceptable; quarantine or park it and go on with its neighbours."""
 
 

@@ -288,6 +288,7 @@ class LeadState:
     lead_day_precision: bool
     last_lead_at: datetime | None
     last_lead_event: str | None
+    last_lead_kind: str | None  # EventKind of that event
     last_event_at: datetime
     is_test: bool
     interest: str | None  # what they asked for or looked at, as given

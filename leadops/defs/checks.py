@@ -114,7 +114,10 @@ PROPERTIES = (
         """select distinct t.touch_id as id from touches t join leads l on l.lead_id = t.lead_id
         join lead_events e on e.lead_id = l.lead_id
         cross join lateral jsonb_array_elements(l.state -> 'stops') s
-        where s ->> 'event_id' = e.event_id and t.handed_over_at > e.received_at""",
+        where s ->> 'event_id' = e.event_id and t.handed_over_at > e.received_at
+        -- before two leads turned out to be one, the stop of the one said nothing of the other
+        and t.handed_over_at > coalesce(
+            (select max(m.updated_at) from leads m where m.merged_into = l.lead_id), '-infinity')""",
     ),
     Property(
         "dispatches",

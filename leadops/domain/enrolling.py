@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from leadops.domain.sequencing import raised_tier
 from leadops.playbook.model import Playbook
-from leadops.terms import ExitReason, LeadState, Tier
+from leadops.terms import EventKind, ExitReason, LeadState, Tier
 
 
 class Verdict(StrEnum):
@@ -42,6 +42,7 @@ class EnrolDecision:
 
 
 _LEAVE = EnrolDecision(Verdict.LEAVE)
+_ASKS_FOR_A_PERSON = frozenset({EventKind.DEMO_REQUESTED, EventKind.MESSAGE_RECEIVED})
 _GONE = frozenset({ExitReason.OPTED_OUT, ExitReason.COMPLAINED, ExitReason.BOUNCED, ExitReason.LEFT_COMPANY})
 
 
@@ -72,8 +73,10 @@ def decide(
     # Unless that person has done something about them since.
     gone = any(s.reason in _GONE for s in state.stops)
     returned = bool(state.stops) and not gone and all(state.last_lead_at > s.at for s in state.stops)
-    wants_contact = reason is ExitReason.NO_ADDRESS and state.phone is not None
-    return EnrolDecision(Verdict.REFUSE, reason, to_person=returned or wants_contact)
+    by_phone = reason is ExitReason.NO_ADDRESS and state.phone is not None
+    # Who asks for a person within the cooldown gets one, though no second sequence.
+    asks = reason is ExitReason.COOLDOWN and state.last_lead_kind in _ASKS_FOR_A_PERSON
+    return EnrolDecision(Verdict.REFUSE, reason, to_person=returned or by_phone or asks)
 
 
 def _why_not(

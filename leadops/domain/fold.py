@@ -115,6 +115,7 @@ def fold(
         lead_day_precision=bool(starts and starts[0].day_precision),
         last_lead_at=starts[-1].occurred_at if starts else None,
         last_lead_event=starts[-1].event_id if starts else None,
+        last_lead_kind=starts[-1].kind.value if starts else None,
         last_event_at=ordered[-1].occurred_at,
         is_test=any(e.properties.get("test") is True or e.properties.get("spam") is True for e in ordered),
         interest=_property(people, "interest"),

@@ -286,9 +286,7 @@ class Sender(Strict):
 class Enrolment(Strict):
     max_age_days: float = Field(7, gt=0, description="Older lead events start no sequence.")
     cooldown_days: float = Field(90, ge=0, description="Least time between two enrolments of one person.")
-    account_stop: bool = Field(
-        False, description="A human reply or opt-out of one person stops the whole company."
-    )
+    account_stop: bool = Field(False, description="A human reply of one person stops the whole company.")
     starting_kinds: tuple[EventKind, ...] = (
         EventKind.LEAD_CREATED,
         EventKind.FORM_SUBMITTED,

@@ -33,12 +33,7 @@ def enrich(engine: Engine, providers: Sequence[EnrichmentPort], *, now: datetime
         claimed = store.claim(connection, FLAG, limit)
         values = []
         for lead in claimed:
-            try:
-                values += _enrich_one(lead, providers, now)
-                report.count("enriched")
-            except Exception as error:  # noqa: BLE001 - one lead must not hold up the others
-                report.parked[lead["lead_id"]] = f"enrich_{type(error).__name__}"
-                report.count("parked")
+            values += _enrich_one(lead, providers, now, report)
         _save(connection, values)
         ids = [lead["lead_id"] for lead in claimed]
         store.done(connection, FLAG, ids)
@@ -51,12 +46,17 @@ def enrich(engine: Engine, providers: Sequence[EnrichmentPort], *, now: datetime
 
 
 def _enrich_one(
-    lead: Mapping[str, Any], providers: Sequence[EnrichmentPort], now: datetime
+    lead: Mapping[str, Any], providers: Sequence[EnrichmentPort], now: datetime, report: Report
 ) -> list[dict[str, Any]]:
-    state = state_from_json(lead["state"])
-    found = []
+    """What each provider finds; one that fails leaves what the others found."""
+    found: list[dict[str, Any]] = []
     for provider in providers:
-        fields = {name: asdict(field) for name, field in provider.enrich(state).items()}
+        try:
+            fields = {n: asdict(f) for n, f in provider.enrich(state_from_json(lead["state"])).items()}
+        except Exception as error:  # noqa: BLE001 - one provider on one lead must not hold up the others
+            report.parked[lead["lead_id"]] = f"enrich_{provider.name}_{type(error).__name__}"
+            report.count("parked")
+            continue
         found.append(
             {
                 "lead_id": lead["lead_id"],
@@ -67,6 +67,7 @@ def _enrich_one(
                 "enriched_at": now,
             }
         )
+    report.count("enriched", bool(found))
     return found
 
 

@@ -113,5 +113,6 @@ _SAY = {
     "meeting_booked": "Prepare the meeting",
     "lead_returned": "A known lead came back",
     "unknown_outcome": "Check whether a message arrived",
+    "not_reached": "No message could be sent; reach them another way",
     "unmatched_message": "Read a message from somebody unknown",
 }

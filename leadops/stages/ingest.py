@@ -146,10 +146,11 @@ def _answer(
 
 @dataclass(frozen=True, slots=True)
 class PollReport:
-    """One tick of a CRM: what came in and whether more is waiting."""
+    """One tick of a CRM: what came in, of which kinds, and whether more is waiting."""
 
     ingested: IngestReport
     sources: tuple[str, ...]
+    kinds: frozenset[str]
     more: bool
 
 
@@ -167,10 +168,11 @@ def poll_crm(
         before = log.cursor_of(connection, crm.name)
     poll = crm.poll(before, limit, should_stop)
     if not poll.rows and poll.cursor == before:
-        return PollReport(IngestReport(), (), poll.more)
+        return PollReport(IngestReport(), (), frozenset(), poll.more)
     report = ingest(engine, poll.rows, now=now, keyring=keyring, cursor=(crm.name, poll.cursor))
     sources = sorted({str(r.event["source"]) for r in poll.rows if r.event and r.event.get("source")})
-    return PollReport(report, tuple(sources), poll.more)
+    kinds = frozenset(str(r.event["kind"]) for r in poll.rows if r.event and r.event.get("kind"))
+    return PollReport(report, tuple(sources), kinds, poll.more)
 
 
 def replay_quarantined(
@@ -184,17 +186,26 @@ def replay_quarantined(
     """Put quarantined inputs through again; the accepted ones are marked, the others stay as they are.
 
     ``again`` maps a kept input (and where it came from) to a row once more, so that a mended mapping
-    is used; by default the input is taken as an event on the wire.
+    is used; a row that it now skips is done with. By default the input is taken as an event on the wire.
+    ``limit`` is the size of a page; all pages are read.
     """
     again = again or _as_wire
-    with transaction(engine) as connection:
-        waiting = log.open_quarantine(connection, limit)
-    rows = [again(w["raw"], w["where_from"] or "") for w in waiting]
-    report = ingest(engine, rows, now=now, keyring=keyring)
-    with transaction(engine) as connection:
-        accepted = [w["quarantine_id"] for w, i in zip(waiting, report.items, strict=True) if not i.reason]
-        log.mark_replayed(connection, accepted, now=now)
-    return report
+    report = IngestReport()
+    after: tuple[datetime, str] | None = None
+    while True:
+        with transaction(engine) as connection:
+            waiting = log.open_quarantine(connection, limit, after)
+        if not waiting:
+            return report
+        after = (waiting[-1]["received_at"], waiting[-1]["quarantine_id"])
+        mapped = [(w["quarantine_id"], again(w["raw"], w["where_from"] or "")) for w in waiting]
+        rows = [(i, row) for i, row in mapped if row.event is not None or row.error is not None]
+        done = [i for i, row in mapped if row.event is None and row.error is None]
+        page = ingest(engine, [row for _, row in rows], now=now, keyring=keyring)
+        done += [i for (i, _), item in zip(rows, page.items, strict=True) if not item.reason]
+        with transaction(engine) as connection:
+            log.mark_replayed(connection, done, now=now)
+        report.items += page.items
 
 
 def _as_wire(raw: Mapping[str, Any], where: str) -> RawRow:

@@ -28,11 +28,12 @@ from leadops.providers.email.port import EmailPort
 from leadops.providers.llm.port import SlotWriter
 from leadops.stages.drafting import PASSING, code_of, write_drafts
 from leadops.stages.facts import LoadedTouch, facts, load, mailbox_of
+from leadops.stages.handing import Due, hand_off
 from leadops.stages.report import Report
 from leadops.stages.settle import settle, tell_sent
 from leadops.store import crm, drafts, enrolments, gate, touches
 from leadops.store.engine import TEXTS, StoreError, rows, sql, transaction
-from leadops.terms import Channel, Draft, Gate, Outcome, SendResult, TouchReason, stable_id
+from leadops.terms import Channel, Draft, ExitReason, Gate, Outcome, SendResult, TouchReason, stable_id
 
 Clock = Callable[[], datetime]
 _TRIES = 3
@@ -374,11 +375,16 @@ _ENDED = sql(
 
 
 def tend(house: Outreach, *, now: datetime, limit: int = 500) -> Report:
-    """End pauses whose time is up and finish enrolments with nothing left to send. Counts both."""
+    """End pauses whose time is up and finish enrolments with nothing left to send. Counts both.
+
+    Somebody of whose touches none could be sent is given to a rep: nobody else will answer them.
+    """
     report = Report("tend")
     with transaction(house.engine) as connection:
         report.count("resumed", len(enrolments.resume_due(connection, now=now)))
         finished = enrolments.finish_due(connection, now=now, limit=limit)
+        ended = rows(connection, _ENDED, ids=sorted(e["enrolment_id"] for e in finished))
+        reached = {e["enrolment_id"] for e in ended if e["exit_reason"] == ExitReason.COMPLETED}
         told = [
             crm.Owed(
                 f"enrolment:{e['enrolment_id']}:ended",
@@ -391,8 +397,14 @@ def tend(house: Outreach, *, now: datetime, limit: int = 500) -> Report:
                     "at": now.isoformat(),
                 },
             )
-            for e in rows(connection, _ENDED, ids=sorted(e["enrolment_id"] for e in finished))
+            for e in ended
         ]
         crm.enqueue(connection, told, now=now)
+        due = [
+            Due(e["lead_id"], e["enrolment_id"], "not_reached", e["enrolment_id"])
+            for e in finished
+            if e["enrolment_id"] not in reached
+        ]
+        hand_off(connection, due, house.playbook, now=now)
         report.count("finished", len(finished))
     return report

@@ -72,16 +72,23 @@ _PAUSE = sql(
     f"""update enrolments set state = :state, resume_at = :resume_at
     where {_LIVE} and enrolment_id = :id returning enrolment_id"""
 )
+_LOCK_LIVE = sql(
+    f"""select 1 from enrolments where {_LIVE} and lead_id = any(:ids)
+    order by enrolment_id for no key update""",
+    ids=TEXTS,
+)
 _RESUME = sql(
     """update enrolments set state = 'active', resume_at = null
-    where state in ('paused', 'paused_ooo') and resume_at is not null and resume_at <= :now
+    where enrolment_id in (select enrolment_id from enrolments
+        where state in ('paused', 'paused_ooo') and resume_at is not null and resume_at <= :now
+        order by enrolment_id for update skip locked)
     returning enrolment_id, lead_id"""
 )
 _FINISHED = sql(
     f"""select e.enrolment_id, exists (select 1 from touches t where t.enrolment_id = e.enrolment_id
         and t.state = 'sent') as reached
     from enrolments e where e.finish_at is not null and e.finish_at <= :now and {_LIVE}
-    order by e.finish_at limit :limit for update skip locked"""
+    and not e.pending_plan order by e.finish_at limit :limit for update skip locked"""
 )
 
 
@@ -128,7 +135,9 @@ def move(connection: Connection, lead_id: str, into: str) -> None:
 
 def cancel_already_sent(connection: Connection, lead_ids: Iterable[str], *, now: datetime) -> list[str]:
     """Open steps that these leads were sent by an enrolment that was merged away; whose they were."""
-    found = rows(connection, _ALREADY_SENT, leads=sorted(lead_ids), now=now)
+    ids = sorted(lead_ids)
+    connection.execute(_LOCK_LIVE, {"ids": ids})  # before any touch: the ledger's order of locks
+    found = rows(connection, _ALREADY_SENT, leads=ids, now=now)
     return [r["enrolment_id"] for r in found]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from leadops.domain.intake import payload_of
@@ -28,7 +28,9 @@ def insert_events(connection: Connection, events: Sequence[tuple[LeadEvent, Sequ
     if not events:
         return set()
     # One of each: a source may send a row twice in one batch. In one order: batches may overlap.
-    single = {event.event_id: (event, keys) for event, keys in events}
+    single: dict[str, tuple[LeadEvent, Sequence[EventKey]]] = {}
+    for event, keys in events:
+        single.setdefault(event.event_id, (event, keys))
     ordered = [single[i] for i in sorted(single)]
     statement = insert(lead_events).on_conflict_do_nothing().returning(lead_events.c.event_id)
     stored: set[str] = set(connection.execute(statement, [_row(e) for e, _ in ordered]).scalars())
@@ -37,13 +39,13 @@ def insert_events(connection: Connection, events: Sequence[tuple[LeadEvent, Sequ
         connection.execute(
             event_payloads.insert(), [{"event_id": e.event_id, "payload": payload_of(e)} for e, _ in new]
         )
-        keys = [
+        rows_of_keys = [
             {"event_id": e.event_id, "key": k.key, "identity": k.identity, "blocking": k.blocking}
             for e, own in new
             for k in own
         ]
-        if keys:
-            connection.execute(event_keys.insert(), keys)
+        if rows_of_keys:
+            connection.execute(event_keys.insert(), rows_of_keys)
     return stored
 
 
@@ -73,7 +75,7 @@ class Rejected:
 
 def quarantine(connection: Connection, rejected: Sequence[Rejected], *, now: datetime) -> list[str]:
     """Keep refused input with its reason; the same input from the same place is kept once."""
-    ids = [stable_id("qua", r.source, r.where, repr(sorted(r.raw.items(), key=str))) for r in rejected]
+    ids = [stable_id("qua", r.where, repr(sorted(r.raw.items(), key=str))) for r in rejected]
     if rejected:
         values = [
             {
@@ -90,10 +92,15 @@ def quarantine(connection: Connection, rejected: Sequence[Rejected], *, now: dat
     return ids
 
 
-def open_quarantine(connection: Connection, limit: int) -> list[dict[str, Any]]:
-    """What waits to be mended, oldest first."""
+def open_quarantine(
+    connection: Connection, limit: int, after: tuple[datetime, str] | None = None
+) -> list[dict[str, Any]]:
+    """What waits to be mended, oldest first, after a (received_at, quarantine_id) already seen."""
     table = quarantined_events
-    found = select(table).where(table.c.replayed_at.is_(None)).order_by(table.c.received_at).limit(limit)
+    place = tuple_(table.c.received_at, table.c.quarantine_id)
+    found = select(table).where(table.c.replayed_at.is_(None)).order_by(place).limit(limit)
+    if after is not None:
+        found = found.where(place > after)
     return [dict(r) for r in connection.execute(found).mappings()]
 
 

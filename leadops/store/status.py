@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
-from leadops.store.engine import rows, sql, transaction
+from leadops.store.engine import TEXTS, rows, sql, transaction
+from leadops.terms import STOP_KINDS
 
 _COUNTS = sql(
     """
@@ -23,15 +25,20 @@ _COUNTS = sql(
 )
 _OLDEST = sql(
     """
-    select least(
-        (select min(received_at) from lead_events where pending_fold),
-        (select min(received_at) from lead_events where pending_reply),
-        (select min(updated_at) from leads where pending_enrichment),
-        (select min(updated_at) from leads where pending_score),
-        (select min(updated_at) from leads where pending_enrolment),
-        (select min(enrolled_at) from enrolments where pending_plan)
-    ) as oldest
-    """
+    select
+        least(
+            (select min(received_at) from lead_events where pending_reply),
+            (select min(received_at) from lead_events where pending_fold and kind = any(:stops))
+        ) as stops,
+        least(
+            (select min(received_at) from lead_events where pending_fold and kind <> all(:stops)),
+            (select min(updated_at) from leads where pending_enrichment),
+            (select min(updated_at) from leads where pending_score),
+            (select min(updated_at) from leads where pending_enrolment),
+            (select min(enrolled_at) from enrolments where pending_plan)
+        ) as others
+    """,
+    stops=TEXTS,
 )
 _HAS_TABLES = sql("select to_regclass('lead_events') is not null as there")
 
@@ -44,10 +51,17 @@ def counts(engine: Engine, now: datetime | None = None) -> dict[str, int]:
         return {k: int(v) for k, v in rows(connection, _COUNTS, now=moment, since=since)[0].items()}
 
 
-def oldest_pending(connection: Connection) -> datetime | None:
-    """Since when the oldest item waits to be taken up by a stage; None when nothing waits."""
-    found: datetime | None = rows(connection, _OLDEST)[0]["oldest"]
-    return found
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Since when the oldest item of each lane waits to be taken up by a stage; None when nothing waits."""
+
+    stops: datetime | None
+    others: datetime | None
+
+
+def oldest_pending(connection: Connection) -> Waiting:
+    """What waits in the two lanes: answers and stops apart, so that they never stand behind a burst."""
+    return Waiting(**rows(connection, _OLDEST, stops=sorted(STOP_KINDS))[0])
 
 
 def is_ready(engine: Engine) -> bool:

@@ -392,5 +392,5 @@ parked_items = Table(
     Column("item_id", Text, primary_key=True),
     Column("reason", Text, nullable=False, comment="Error code; never personal"),
     _stamp("parked_at", "When", nullable=False),
-    comment="Items a stage could not process; a person replays them (leadops events replay --parked)",
+    comment="Items a stage could not process; a person replays them (leadops events unpark)",
 )

@@ -175,7 +175,7 @@ class SpeechlessFor(SlotWriter):
 @pytest.mark.parametrize(
     ("replaced", "asset", "code", "mails"),
     [
-        ({"enrichment": (FailsFor("bad@one.example"),)}, "enriched_leads", "enrich_ValueError", 3),
+        ({"enrichment": (FailsFor("bad@one.example"),)}, "enriched_leads", "enrich_offline_ValueError", 3),
         ({"writer": SpeechlessFor("Poison")}, "dispatches", "draft_ValueError", 2),
     ],
 )

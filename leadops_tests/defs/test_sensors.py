@@ -205,6 +205,18 @@ def test_within_the_grace_time_nobody_is_hurried(ticks: Ticks, world: World) -> 
     assert "within grace" in ticks.sensor("pending_events").skip_message
 
 
+def test_an_answer_gets_a_run_of_its_own_lane(ticks: Ticks, world: World) -> None:
+    """A stop must not wait behind a burst of new leads."""
+    world.now = datetime.now(UTC) - timedelta(seconds=settings().sensor_grace_s + 5)
+    world.post(wire("reply_received", at=world.now, properties={"text": "Call me, please"}))
+    ticks.run("first_touch", Status.STARTED)
+    asked = ticks.sensor("pending_events").run_requests
+    assert [r.job_name for r in asked] == ["handle_inbound"]
+    world.post(wire("demo_requested", "b@acme.example", at=world.now))
+    ticks.run("handle_inbound", Status.QUEUED)
+    assert "under way" in ticks.sensor("pending_events").skip_message
+
+
 def test_what_waits_longer_gets_a_run(ticks: Ticks, world: World) -> None:
     world.now = datetime.now(UTC) - timedelta(seconds=settings().sensor_grace_s + 5)
     world.post(wire("demo_requested", at=world.now, **DEMO))

@@ -21,6 +21,7 @@ from leadops.settings import settings
 from leadops.stages.ingest import PollReport, poll_crm
 from leadops.store.engine import transaction
 from leadops.store.status import oldest_pending
+from leadops.terms import STOP_KINDS
 
 TICK_BUDGET_S = 20.0
 POLL_LIMIT = 1000
@@ -60,14 +61,14 @@ def _believed(record: dg.RunRecord, at: datetime) -> bool:
 
 @dg.sensor(
     name="crm_files",
-    job=jobs.first_touch,
+    jobs=[jobs.first_touch, jobs.handle_inbound],
     minimum_interval_seconds=INTERVAL_S,
     default_status=default_status(),
     description="Polls the files CRM: rows appended since the last look become events.",
 )
 @codes_only
 def crm_files(context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]) -> dg.SensorResult:
-    """Append what is new, then ask for a run, unless one that will see it is already waiting."""
+    """Append what is new, then ask for a run in each lane concerned, unless one that will see it waits."""
     deadline = time.monotonic() + TICK_BUDGET_S
     polls = list(_pages(house, deadline))
     accepted = sum(p.ingested.accepted for p in polls)
@@ -85,12 +86,15 @@ def crm_files(context: dg.SensorEvaluationContext, house: dg.ResourceParam[House
             "more_waiting": polls[-1].more,
         },
     )
-    wanted = accepted and not is_on_its_way(context.instance, jobs.first_touch.name, WAITING, at=now())
+    kinds = {k for p in polls for k in p.kinds} if accepted else set()
+    lanes = {jobs.handle_inbound.name: kinds & STOP_KINDS, jobs.first_touch.name: kinds - STOP_KINDS}
     tags = {"leadops/events": str(accepted), "leadops/trigger": "crm_files"}
-    return dg.SensorResult(
-        run_requests=[dg.RunRequest(tags=tags)] if wanted else [],
-        asset_events=[seen],
-    )
+    asked = [
+        dg.RunRequest(job_name=job, tags=tags)
+        for job, concerned in lanes.items()
+        if concerned and not is_on_its_way(context.instance, job, WAITING, at=now())
+    ]
+    return dg.SensorResult(run_requests=asked, asset_events=[seen])
 
 
 def _pages(house: House, deadline: float) -> Iterator[PollReport]:
@@ -111,7 +115,7 @@ def _pages(house: House, deadline: float) -> Iterator[PollReport]:
 
 @dg.sensor(
     name="pending_events",
-    job=jobs.first_touch,
+    jobs=[jobs.first_touch, jobs.handle_inbound],
     minimum_interval_seconds=INTERVAL_S,
     default_status=default_status(),
     description="The safety net: what waits longer than the grace time gets a run, unless one is under way.",
@@ -120,21 +124,24 @@ def _pages(house: House, deadline: float) -> Iterator[PollReport]:
 def pending_events(
     context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
 ) -> dg.SensorResult | dg.SkipReason:
-    """Ask for a run when the oldest pending item has waited too long and nobody is at it."""
+    """Ask for a run in each lane whose oldest item has waited too long while nobody is at it."""
     moment = now()
     with transaction(house.engine) as connection:
-        oldest = oldest_pending(connection)
-    if oldest is None:
-        return dg.SkipReason("Nothing is pending.")
-    waited = moment - oldest
-    if waited < timedelta(seconds=settings().sensor_grace_s):
-        return dg.SkipReason(f"The oldest pending item waits {waited.total_seconds():.1f} s, within grace.")
-    if is_on_its_way(context.instance, jobs.first_touch.name, UNDER_WAY, at=moment):
-        return dg.SkipReason("A run that will take it up is queued or under way.")
-    lag = round(waited.total_seconds(), 1)
-    seen = dg.AssetObservation(asset_key="lead_events", metadata={"lag_seconds": lag})
+        waiting = oldest_pending(connection)
+    since = {jobs.handle_inbound.name: waiting.stops, jobs.first_touch.name: waiting.others}
+    lags = {job: moment - oldest for job, oldest in since.items() if oldest is not None}
+    grace = timedelta(seconds=settings().sensor_grace_s)
+    late = {job: lag for job, lag in lags.items() if lag >= grace}
+    if not late:
+        return dg.SkipReason("What is pending is within grace." if lags else "Nothing is pending.")
+    wanted = [job for job in late if not is_on_its_way(context.instance, job, UNDER_WAY, at=moment)]
+    if not wanted:
+        return dg.SkipReason("Runs that will take up what waits are queued or under way.")
+    lag_s = round(max(late.values()).total_seconds(), 1)
+    seen = dg.AssetObservation(asset_key="lead_events", metadata={"lag_seconds": lag_s})
     tags = {"leadops/trigger": "pending_events"}
-    return dg.SensorResult(run_requests=[dg.RunRequest(tags=tags)], asset_events=[seen])
+    asked = [dg.RunRequest(job_name=job, tags=tags) for job in wanted]
+    return dg.SensorResult(run_requests=asked, asset_events=[seen])
 
 
 @dg.run_failure_sensor(

@@ -121,7 +121,7 @@ def upgrade() -> None:
     sa.Column('reason', sa.Text(), nullable=False, comment='Error code; never personal'),
     sa.Column('parked_at', sa.DateTime(timezone=True), nullable=False, comment='When'),
     sa.PrimaryKeyConstraint('stage', 'item_id', name=op.f('pk_parked_items')),
-    comment='Items a stage could not process; a person replays them (leadops events replay --parked)'
+    comment='Items a stage could not process; a person replays them (leadops events unpark)'
     )
     op.create_table('quarantined_events',
     sa.Column('quarantine_id', sa.Text(), nullable=False),
