@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Engine, NullPool, create_engine
+from sqlalchemy import Engine
 
+from leadops.store.engine import open_engine
 from leadops_tests import postgres_server
 
 
@@ -47,7 +48,7 @@ def empty_database_url(postgres_url: str) -> Iterator[str]:
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
-    """SQLAlchemy engine on ``database_url``; every connection is a new one, nothing stays open."""
-    made = create_engine(database_url, poolclass=NullPool)
+    """The engine production uses, on ``database_url``; closed before the database is dropped."""
+    made = open_engine(database_url)
     yield made
     made.dispose()

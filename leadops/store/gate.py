@@ -24,8 +24,7 @@ _EXCLUSIVE = sql("select pg_advisory_xact_lock(k) from unnest(:numbers) as k", n
 _SHARED = sql("select pg_advisory_xact_lock_shared(k) from unnest(:numbers) as k", numbers=BIGINTS)
 _BLOCKING = sql(
     """
-    select distinct e.event_id, e.kind, e.occurred_at, e.pending_reply or e.pending_fold
-        or exists (select 1 from parked_items p where p.item_id = e.event_id) as pending
+    select distinct e.event_id, e.kind, e.occurred_at, e.pending_reply or e.pending_fold as pending
     from event_keys k join lead_events e using (event_id)
     where k.blocking and k.key = any(:keys)
     """,
@@ -35,7 +34,7 @@ _BLOCKING = sql(
 
 @dataclass(frozen=True, slots=True)
 class BlockingEvent:
-    """A stop event, or (``pending``) one not yet processed or put aside, that may turn out to be one."""
+    """A stop event, or (``pending``) one not yet processed, that may turn out to be one."""
 
     event_id: str
     kind: EventKind

@@ -210,7 +210,7 @@ def test_a_provider_that_breaks_on_one_lead_holds_up_nobody_not_even_that_one(
     assert len(world.outbox()) == 3
     assert world.one("select stage, reason from parked_items") == {
         "stage": "enrich",
-        "reason": "enrich_ConnectionError",
+        "reason": "enrich_picky_ConnectionError",
     }
 
 
