@@ -52,3 +52,16 @@ def engine(database_url: str) -> Iterator[Engine]:
     made = open_engine(database_url)
     yield made
     made.dispose()
+
+
+_DEAR = ("scenarios/test_olist.py", "metrics/test_dbt_project.py", "defs/test_no_personal_data.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What shares a dear module fixture runs on one worker, so that it is made once."""
+    for item in items:
+        name = item.nodeid.partition("::")[0]
+        if name.endswith(_DEAR):
+            group = getattr(item, "callspec", None)
+            run = group.params.get("ran", "") if group is not None else ""
+            item.add_marker(pytest.mark.xdist_group(f"{name}:{run}"))

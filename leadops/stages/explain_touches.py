@@ -14,7 +14,7 @@ from leadops.domain.keys import Keyring
 from leadops.errors import LeadopsError
 from leadops.playbook.model import Playbook
 from leadops.stages.explain_words import say_touch
-from leadops.stages.facts import LoadedTouch, facts, load
+from leadops.stages.facts import LoadedTouch, around, facts, load
 from leadops.stages.story import DraftStory, TouchStory
 from leadops.store import drafts
 from leadops.store.engine import rows, sql
@@ -81,7 +81,8 @@ def _look(
     connection: Connection, loaded: LoadedTouch, playbook: Playbook, keyring: Keyring, now: datetime
 ) -> _Looked:
     try:
-        evaluated = gates(facts(connection, loaded, playbook, keyring, now=now), now)
+        stands = around(connection, [loaded], playbook, keyring, now=now)
+        evaluated = gates(facts(loaded, stands, playbook, keyring), now)
     except LeadopsError as error:
         return _Looked(error=str(error))
     except (ValueError, KeyError) as error:

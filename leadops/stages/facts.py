@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -113,23 +113,54 @@ def mailbox_of(touch: Mapping[str, Any], playbook: Playbook) -> Mailbox:
     raise LeadopsError("mailbox_gone", f"touch {touch['touch_id']}: its mailbox is not in the playbook.")
 
 
-def facts(
-    connection: Connection, loaded: LoadedTouch, playbook: Playbook, keyring: Keyring, *, now: datetime
-) -> TouchFacts:
-    """What the gates read, fresh. In the hand-over: only after the locks are held."""
-    touch, state = loaded.touch, loaded.state
-    tier = Tier(touch["sequence"])
-    sequence = playbook.sequences[tier]
-    mailbox = mailbox_of(touch, playbook)
-    domain = mailbox.address.rpartition("@")[2]
-    same_domain = [m.address for m in playbook.sender.mailboxes if m.address.endswith("@" + domain)]
-    blockers = blocking(connection, loaded.keys(keyring))
-    hit = suppressions.found(connection, suppression_keys(keyring, state))
-    own = touches.sent_24h(connection, [mailbox.address], now=now, besides=touch["touch_id"])
-    cap = playbook.sender.domain_daily_cap
-    whole = (
-        touches.sent_24h(connection, same_domain, now=now, besides=touch["touch_id"]) if cap else (0, None)
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What else stands in the way of some touches, read in one statement each."""
+
+    blockers: Mapping[str, Sequence[BlockingEvent]]  # by key
+    suppressed: Mapping[str, str]  # key -> reason
+    sent_24h: Mapping[str, tuple[int, datetime]]  # by mailbox
+
+
+def around(
+    connection: Connection,
+    loaded: Iterable[LoadedTouch],
+    playbook: Playbook,
+    keyring: Keyring,
+    *,
+    now: datetime,
+) -> Around:
+    """Fresh, for all of these touches. In the hand-over: only after the locks are held."""
+    concerned = list(loaded)
+    by_key: dict[str, list[BlockingEvent]] = {}
+    for event in blocking(connection, {k for t in concerned for k in t.keys(keyring)}):
+        by_key.setdefault(event.key, []).append(event)
+    people = {k for t in concerned for k in suppression_keys(keyring, t.state)}
+    mailboxes = {m for t in concerned for m in _counted(t.touch["mailbox"], playbook)}
+    return Around(
+        by_key,
+        suppressions.found(connection, people),
+        touches.sent_24h(connection, mailboxes, now=now),
     )
+
+
+def _counted(mailbox: str, playbook: Playbook) -> list[str]:
+    """The mailboxes whose sends count for this one: itself, and its domain's where that has a cap."""
+    if playbook.sender.domain_daily_cap is None:
+        return [mailbox]
+    domain = "@" + mailbox.rpartition("@")[2]
+    return [mailbox, *(m.address for m in playbook.sender.mailboxes if m.address.endswith(domain))]
+
+
+def facts(loaded: LoadedTouch, found: Around, playbook: Playbook, keyring: Keyring) -> TouchFacts:
+    """What the gates read of one touch."""
+    touch, state = loaded.touch, loaded.state
+    sequence = playbook.sequences[Tier(touch["sequence"])]
+    mailbox = mailbox_of(touch, playbook)
+    blockers = {b.event_id: b for k in loaded.keys(keyring) for b in found.blockers.get(k, ())}.values()
+    hit = sorted(found.suppressed[k] for k in suppression_keys(keyring, state) if k in found.suppressed)
+    own = found.sent_24h.get(mailbox.address)
+    domain = [found.sent_24h[m] for m in set(_counted(mailbox.address, playbook)) if m in found.sent_24h]
     return TouchFacts(
         channel=Channel(touch["channel"]),
         due_at=touch["due_at"],
@@ -141,16 +172,16 @@ def facts(
         lead_stop=state.stop or _account_stop(blockers),
         blocking_events=0,
         pending_inbound=sum(b.pending for b in blockers),
-        suppressed_by=next(iter(sorted(hit.values())), None),
+        suppressed_by=hit[0] if hit else None,
         has_address=state.address is not None,
         predecessor_states=loaded.predecessors,
         last_touch_at=loaded.last_touch_at,
-        mailbox_sent_24h=own[0],
-        mailbox_oldest_24h=own[1],
+        mailbox_sent_24h=own[0] if own else 0,
+        mailbox_oldest_24h=own[1] if own else None,
         mailbox_cap=mailbox.daily_cap,
-        domain_sent_24h=whole[0],
-        domain_oldest_24h=whole[1],
-        domain_cap=cap,
+        domain_sent_24h=sum(n for n, _ in domain),
+        domain_oldest_24h=min((oldest for _, oldest in domain), default=None),
+        domain_cap=playbook.sender.domain_daily_cap,
         resume_at=loaded.resume_at,
     )
 

@@ -27,7 +27,7 @@ from leadops.playbook.model import Playbook, Template
 from leadops.providers.email.port import EmailPort
 from leadops.providers.llm.port import SlotWriter
 from leadops.stages.drafting import PASSING, code_of, write_drafts
-from leadops.stages.facts import LoadedTouch, facts, load, mailbox_of
+from leadops.stages.facts import LoadedTouch, around, facts, load, mailbox_of
 from leadops.stages.handing import Due, hand_off
 from leadops.stages.report import Report
 from leadops.stages.settle import settle, tell_sent
@@ -103,10 +103,11 @@ def _screen(
     ready, refused, failed = {}, [], []
     with transaction(house.engine) as connection:
         loaded = _load_each(connection, [t["touch_id"] for t in claimed])
+        stands = around(connection, loaded.values(), house.playbook, house.keyring, now=now)
         for touch in claimed:
             touch_id = touch["touch_id"]
             try:
-                found = facts(connection, loaded[touch_id], house.playbook, house.keyring, now=now)
+                found = facts(loaded[touch_id], stands, house.playbook, house.keyring)
                 refusal = eligibility.verdict(eligibility.gates(found, now))
             except SQLAlchemyError:
                 raise
@@ -279,7 +280,8 @@ def _hand_over(
             touches.defer(connection, touch_id, token, TouchReason.LEASED, now)
             report.count("deferred:leased")
             return None
-        found = facts(connection, fresh, house.playbook, house.keyring, now=now)
+        stands = around(connection, [fresh], house.playbook, house.keyring, now=now)
+        found = facts(fresh, stands, house.playbook, house.keyring)
         refusal = eligibility.verdict(eligibility.gates(found, now))
         if refusal is not None:
             _refuse(connection, fresh.touch, token, refusal, now, report)
@@ -311,7 +313,8 @@ def _freeze(
     touch = fresh.touch
     mailbox = mailbox_of(touch, house.playbook)
     message_id = touch["message_id"] or message_id_for(touch["touch_id"], mailbox.address.rpartition("@")[2])
-    thread = drafts.threads(connection, [touch["enrolment_id"]]).get(touch["enrolment_id"], [])
+    mailed = drafts.threads(connection, [touch["enrolment_id"]]) if fresh.message_ids else {}
+    thread = mailed.get(touch["enrolment_id"], [])
     wire = compose(
         touch_id=touch["touch_id"],
         draft=words,

@@ -19,8 +19,7 @@ _OF_TOUCHES = sql(
     where d.touch_id = any(:ids)""",
     ids=TEXTS,
 )
-_FREEZE = sql("update message_bodies set wire = :wire where draft_id = :id and wire is null")
-_WIRE = sql("select wire from message_bodies where draft_id = :id")
+_FREEZE = sql("update message_bodies set wire = coalesce(wire, :wire) where draft_id = :id returning wire")
 _THREAD = sql(
     """select e.enrolment_id, t.message_id, b.subject from enrolments e
     join enrolments o on o.lead_id = e.lead_id
@@ -95,9 +94,7 @@ def of_touches(connection: Connection, touch_ids: Iterable[str]) -> dict[str, Dr
 
 def freeze(connection: Connection, draft_id: str, wire: bytes) -> bytes:
     """Fix the bytes of a draft for good; returns the ones that stand (the first ones, on a retry)."""
-    connection.execute(_FREEZE, {"id": draft_id, "wire": wire})
-    stands: bytes = bytes(connection.execute(_WIRE, {"id": draft_id}).scalar_one())
-    return stands
+    return bytes(connection.execute(_FREEZE, {"id": draft_id, "wire": wire}).scalar_one())
 
 
 def threads(connection: Connection, enrolment_ids: Iterable[str]) -> dict[str, list[tuple[str, str]]]:

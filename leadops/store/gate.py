@@ -24,7 +24,7 @@ _EXCLUSIVE = sql("select pg_advisory_xact_lock(k) from unnest(:numbers) as k", n
 _SHARED = sql("select pg_advisory_xact_lock_shared(k) from unnest(:numbers) as k", numbers=BIGINTS)
 _BLOCKING = sql(
     """
-    select distinct e.event_id, e.kind, e.occurred_at, e.pending_reply or e.pending_fold as pending
+    select distinct k.key, e.event_id, e.kind, e.occurred_at, e.pending_reply or e.pending_fold as pending
     from event_keys k join lead_events e using (event_id)
     where k.blocking and k.key = any(:keys)
     """,
@@ -36,6 +36,7 @@ _BLOCKING = sql(
 class BlockingEvent:
     """A stop event, or (``pending``) one not yet processed, that may turn out to be one."""
 
+    key: str
     event_id: str
     kind: EventKind
     occurred_at: datetime
@@ -60,6 +61,12 @@ def lock_shared(connection: Connection, keys: Iterable[str]) -> None:
 
 
 def blocking(connection: Connection, keys: Iterable[str]) -> list[BlockingEvent]:
-    """Every event that blocks a touch with these keys. Run it in a statement after the locks."""
+    """Every event that blocks a touch with one of these keys, once per key.
+
+    For a hand-over: in a statement of its own, after the locks.
+    """
     found = rows(connection, _BLOCKING, keys=sorted(keys))
-    return [BlockingEvent(r["event_id"], EventKind(r["kind"]), r["occurred_at"], r["pending"]) for r in found]
+    return [
+        BlockingEvent(r["key"], r["event_id"], EventKind(r["kind"]), r["occurred_at"], r["pending"])
+        for r in found
+    ]

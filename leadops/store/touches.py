@@ -122,20 +122,19 @@ _GIVEN_UP = sql(
     """update touches set state = 'failed', settled_at = :now, detail = :detail, lease_token = null
     where touch_id = :id and state = 'unknown' returning *"""
 )
-_OPEN_LEFT = sql(
-    """select e.enrolment_id from enrolments e
+_FINISH_AT = sql(
+    """update enrolments e set finish_at = :at
     where e.enrolment_id = any(:ids) and e.state in ('active', 'paused', 'paused_ooo')
     and not e.pending_plan and not exists (
         select 1 from touches t where t.enrolment_id = e.enrolment_id
         and t.state in ('planned', 'claimed', 'handing_over', 'unknown'))""",
     ids=TEXTS,
 )
-_FINISH_AT = sql("update enrolments set finish_at = :at where enrolment_id = any(:ids)", ids=TEXTS)
 _LOCK = sql("select pg_advisory_xact_lock(k) from unnest(:numbers) as k", numbers=BIGINTS)
 _SENT_24H = sql(
-    """select count(*) as n, min(handed_over_at) as oldest from touches
+    """select mailbox, count(*) as n, min(handed_over_at) as oldest from touches
     where mailbox = any(:mailboxes) and state in ('handing_over', 'sent', 'unknown')
-    and channel = 'email' and handed_over_at > :since and touch_id <> :except""",
+    and channel = 'email' and handed_over_at > :since group by mailbox""",
     mailboxes=TEXTS,
 )
 
@@ -210,12 +209,11 @@ def lock_caps(connection: Connection, mailboxes: Iterable[str]) -> None:
 
 
 def sent_24h(
-    connection: Connection, mailboxes: Iterable[str], *, now: datetime, besides: str
-) -> tuple[int, datetime | None]:
-    """(accepted or in flight in the last 24 h, the oldest of them), besides one touch (R22)."""
-    given = {"mailboxes": sorted(mailboxes), "since": now - timedelta(hours=24), "except": besides}
-    row = connection.execute(_SENT_24H, given).one()
-    return int(row.n), row.oldest
+    connection: Connection, mailboxes: Iterable[str], *, now: datetime
+) -> dict[str, tuple[int, datetime]]:
+    """mailbox -> (accepted or in flight in the last 24 h, the oldest of them); without one: none (R22)."""
+    given = {"mailboxes": sorted(mailboxes), "since": now - timedelta(hours=24)}
+    return {r["mailbox"]: (int(r["n"]), r["oldest"]) for r in rows(connection, _SENT_24H, **given)}
 
 
 def hand_over(
@@ -355,6 +353,4 @@ def give_up_unknown(
 def close_if_done(connection: Connection, enrolment_ids: Iterable[str], at: datetime) -> None:
     """Where nothing is left to send, the enrolment finishes at ``at`` unless a person answers before."""
     if ids := sorted(enrolment_ids):
-        done = [r["enrolment_id"] for r in rows(connection, _OPEN_LEFT, ids=ids)]
-        if done:
-            connection.execute(_FINISH_AT, {"ids": done, "at": at})
+        connection.execute(_FINISH_AT, {"ids": ids, "at": at})

@@ -46,6 +46,7 @@ class Mortal(EmailPort):
 
 def _dispatch(world: World, deadly: int, notes: Path) -> None:
     """In a process of its own: one dispatch that is killed at its boundary number ``deadly``."""
+    world.house.engine.dispose(close=False)  # the parent's connections are the parent's
     passed = [0]
 
     def boundary(name: str) -> None:
