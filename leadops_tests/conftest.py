@@ -57,6 +57,7 @@ def engine(database_url: str) -> Iterator[Engine]:
 _DEAR = ("scenarios/test_olist.py", "metrics/test_dbt_project.py", "defs/test_no_personal_data.py")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What shares a dear module fixture runs on one worker, so that it is made once."""
     for item in items:
