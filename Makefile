@@ -56,7 +56,7 @@ lint: install-dev ## style, types, floors
 	$(BIN)/ruff format --check leadops leadops_tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	DAGSTER_HOME=$$(mktemp -d) $(BIN)/dg check defs
+	$(BIN)/dg check defs
 
 format: install-dev ## rewrite to style
 	$(BIN)/ruff check --fix --quiet leadops leadops_tests
