@@ -95,7 +95,8 @@ def metric_tables(
     from leadops.runtime.databases import open_databases
 
     databases = open_databases(settings())
-    arguments = ["build", *as_of_arguments(parse_as_of(config.as_of))]
+    # One thread: with two, a view may be reported before the one it reads, which Dagster takes for an error.
+    arguments = ["build", "--threads", "1", *as_of_arguments(parse_as_of(config.as_of))]
     folder = _run_folder(context.run.run_id)
     with _environment(dbt_environment(folder, databases.metrics_env)), rebuild_lock(databases.business):
         invocation = dbt.cli(arguments, context=context, target_path=folder)
