@@ -32,13 +32,10 @@ def pages(base: str) -> dict[str, tuple[str, tuple[int, int]]]:
     expanded = quote(",".join(f"global@global:{g}" for g in GROUPS))
     chosen = quote(" or ".join(f'group:"{g}"' for g in GROUPS))
     return {
-        "lineage": (f"{base}/asset-groups?expanded={expanded}&asset-selection={chosen}", (2300, 820)),
-        "lineage-metrics": (
-            f"{base}/asset-groups?expanded={quote('global@global:metrics')}",
-            (2300, 1200),
-        ),
-        "asset-dispatches": (f"{base}/assets/dispatches", (1500, 1500)),
-        "asset-lead-scores": (f"{base}/assets/lead_scores", (1500, 1500)),
+        "lineage": (f"{base}/asset-groups?expanded={expanded}&asset-selection={chosen}", (2300, 1150)),
+        "asset-dispatches": (f"{base}/assets/dispatches?view=events", (1500, 1100)),
+        "asset-lead-scores": (f"{base}/assets/lead_scores?view=events", (1500, 1100)),
+        "metrics-by-tier": (f"{base}/assets/conversion_by_tier?view=events", (1500, 1100)),
         "runs": (f"{base}/runs", (1500, 800)),
     }
 
