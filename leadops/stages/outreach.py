@@ -7,6 +7,7 @@ again by itself (R1, R2).
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -24,16 +25,28 @@ from leadops.domain.keys import Keyring
 from leadops.domain.mail import compose, message_id_for
 from leadops.errors import LeadopsError
 from leadops.playbook.model import Playbook, Template
+from leadops.providers.crm.port import RawRow
 from leadops.providers.email.port import EmailPort
 from leadops.providers.llm.port import SlotWriter
 from leadops.stages.drafting import PASSING, code_of, write_drafts
 from leadops.stages.facts import LoadedTouch, around, facts, load, mailbox_of
 from leadops.stages.handing import Due, hand_off
+from leadops.stages.ingest import ingest
 from leadops.stages.report import Report
 from leadops.stages.settle import settle, tell_sent
 from leadops.store import crm, drafts, enrolments, gate, touches
 from leadops.store.engine import TEXTS, StoreError, rows, sql, transaction
-from leadops.terms import Channel, Draft, ExitReason, Gate, Outcome, SendResult, TouchReason, stable_id
+from leadops.terms import (
+    Channel,
+    Draft,
+    EventKind,
+    ExitReason,
+    Gate,
+    Outcome,
+    SendResult,
+    TouchReason,
+    stable_id,
+)
 
 Clock = Callable[[], datetime]
 _TRIES = 3
@@ -205,7 +218,26 @@ def _one(
     except Exception as error:  # noqa: BLE001 - a broken adapter says nothing about whether bytes left
         result = SendResult(Outcome.AMBIGUOUS, detail=f"adapter_{type(error).__name__}")
     _record(house, loaded, token, result, clock, report)
+    if result.outcome is Outcome.REJECTED and (status := _ADDRESS_FAULT.search(result.detail)):
+        _tell_bounce(house, touch_id, handed.recipient, status[0], clock())
     report.lead_ids.add(loaded.touch["lead_id"])
+
+
+_ADDRESS_FAULT = re.compile(r"5\.1\.\d+")
+
+
+def _tell_bounce(house: Outreach, touch_id: str, recipient: str, status: str, now: datetime) -> None:
+    """A refusal that is about the address (5.1.x) is a hard bounce, told at the door (R14)."""
+    event = {
+        "source": house.email.name,
+        "id": f"refused:{touch_id}",
+        "kind": EventKind.EMAIL_BOUNCED,
+        "occurred_at": now.isoformat(),
+        "contact": {"email": recipient},
+        "properties": {"bounce": "hard", "status": status, "touch_id": touch_id},
+    }
+    row = RawRow(event=event, error=None, raw=event, where="hand-over")
+    ingest(house.engine, [row], now=now, keyring=house.keyring)
 
 
 def _not_handed_over(

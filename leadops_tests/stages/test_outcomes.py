@@ -315,3 +315,21 @@ def test_one_of_three_is_broken_and_the_others_go(world: World, email: Scripted,
     assert (done["sent"], done["failed:draft_failed"]) == (2, 1), done
     assert {i for i in ids if _states(world)[i][0] == "sent"} == set(ids) - {second}
     assert send(world).dispatches.counts["claimed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("detail", "suppressed", "state"),
+    [("recipient_550_5.1.1", 1, "bounced"), ("recipient_550_5.7.1", 0, "active")],
+)
+def test_a_refusal_about_the_address_is_a_hard_bounce_and_one_about_the_sender_is_not(
+    engine: Engine, tmp_path: Path, detail: str, suppressed: int, state: str
+) -> None:
+    """R14: only 5.1.x says something about the contact."""
+    refusing = Scripted(lambda _: SendResult(Outcome.REJECTED, detail=detail))
+    world = World(house_of(engine, tmp_path, email=refusing), tmp_path)
+    demo(world, 1)
+    world.run()
+    assert world.one("select count(*) from suppressions") == suppressed
+    assert world.one("select state from enrolments") == state
+    world.go(world.now + timedelta(days=30))
+    assert len(refusing.calls) == 1
