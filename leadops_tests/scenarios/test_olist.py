@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import csv
 import os
 import re
 import shutil
@@ -120,9 +121,9 @@ class Truth:
 
     @staticmethod
     def _read(path: Path, column: str) -> tuple[pd.DataFrame, int]:
-        rejected: list[list[str]] = []
-        width = len(path.read_text("utf-8").splitlines()[0].split(","))
-        lines = [line.split(",") for line in path.read_text("utf-8").splitlines()]
+        with path.open(encoding="utf-8", newline="") as stream:
+            lines = list(csv.reader(stream))
+        width = len(lines[0])
         rejected = [cells for cells in lines if len(cells) != width]
         frame = pd.DataFrame([c for c in lines[1:] if len(c) == width], columns=lines[0], dtype="string")
         frame[column] = pd.to_datetime(frame[column], errors="coerce")
