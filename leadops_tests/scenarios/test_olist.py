@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import logging
-import csv
 import os
 import re
 import shutil
