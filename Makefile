@@ -49,7 +49,7 @@ test: install-dev ## the tests (under 10 minutes on two cores)
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not full" $(ARGS)
 
 test-full: install-dev ## every test, long ones too
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	LEADOPS_HYPOTHESIS=search $(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 lint: install-dev ## style, types, floors
 	$(BIN)/ruff check leadops leadops_tests

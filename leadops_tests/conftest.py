@@ -5,13 +5,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings as hypothesis
 from sqlalchemy import Engine
 
 from leadops.store.engine import open_engine
 from leadops_tests import postgres_server
+
+# The same examples on every run of `make test`; `make test-full` looks for new ones.
+hypothesis.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.register_profile("search", deadline=None)
+hypothesis.load_profile(os.environ.get("LEADOPS_HYPOTHESIS", "steady"))
 
 
 def pytest_configure(config: pytest.Config) -> None:

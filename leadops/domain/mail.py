@@ -28,6 +28,8 @@ _ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+@[^\s@<>()\[\],;:\\\"
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _LONGEST_LINE = 998  # octets, RFC 5322
 _LONGEST_NAME = 60
+_LONGEST_ENCODED_NAME = 45
+"""Bytes: as base64 in one encoded word (RFC 2047: 75 characters) behind `To: `."""
 _LONGEST_PLAIN_LINE = 78  # above it the body is encoded: paragraphs stay whole, lines stay short
 
 
@@ -165,7 +167,10 @@ def _is_header_text(text: str) -> bool:
 def _person(name: str | None) -> str:
     """The recipient's display name, or nothing: it came from a form, and a mail goes out without it too."""
     cleaned = clean(name, _LONGEST_NAME)
-    return cleaned if cleaned is not None and suspicion.is_name(cleaned) else ""
+    if cleaned is None or not suspicion.is_name(cleaned):
+        return ""
+    # A longer one would be folded into two encoded words, and the standard library then adds a space.
+    return cleaned if cleaned.isascii() or len(cleaned.encode()) <= _LONGEST_ENCODED_NAME else ""
 
 
 def _addr_spec(address: str, header: str) -> str:
