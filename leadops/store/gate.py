@@ -49,7 +49,8 @@ def _numbers(keys: Iterable[str]) -> list[int]:
 
 
 def lock_exclusive(connection: Connection, keys: Iterable[str]) -> None:
-    """Taken by the transaction that inserts stop events; held until its commit."""
+    """Held until the transaction ends. Taken by the one that inserts stop events; the fold and the caps lock
+    with it too, under names of their own."""
     if numbers := _numbers(keys):
         connection.execute(_EXCLUSIVE, {"numbers": numbers})
 

@@ -10,12 +10,11 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
-from leadops.domain.keys import lock_number
-from leadops.store.engine import BIGINTS, TEXTS, rows, sql
+from leadops.store.engine import TEXTS, rows, sql
+from leadops.store.gate import lock_exclusive
 from leadops.store.tables import lead_keys, leads
 from leadops.terms import LeadState
 
-_LOCKS = sql("select pg_advisory_xact_lock(k) from unnest(:numbers) as k", numbers=BIGINTS)
 _OWNERS = sql("select key, lead_id from lead_keys where key = any(:keys)", keys=TEXTS)
 _LOCK_LEADS = sql(
     """select lead_id, created_at, state_digest, became_lead_at, merged_into
@@ -61,8 +60,7 @@ class LeadRow:
 
 def lock_fold_keys(connection: Connection, keys: Iterable[str]) -> None:
     """Two folds of events that share an identity key go one after the other."""
-    if numbers := sorted({lock_number("fold:" + k) for k in keys}):
-        connection.execute(_LOCKS, {"numbers": numbers})
+    lock_exclusive(connection, {"fold:" + k for k in keys})
 
 
 def owners_of(connection: Connection, keys: Iterable[str]) -> dict[str, str]:

@@ -21,8 +21,8 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
-from leadops.domain.keys import lock_number
-from leadops.store.engine import BIGINTS, TEXTS, rows, sql
+from leadops.store.engine import TEXTS, rows, sql
+from leadops.store.gate import lock_exclusive
 from leadops.store.tables import touches
 from leadops.terms import PlannedTouch, SendResult, TouchReason
 
@@ -130,7 +130,6 @@ _FINISH_AT = sql(
         and t.state in ('planned', 'claimed', 'handing_over', 'unknown'))""",
     ids=TEXTS,
 )
-_LOCK = sql("select pg_advisory_xact_lock(k) from unnest(:numbers) as k", numbers=BIGINTS)
 _SENT_24H = sql(
     """select mailbox, count(*) as n, min(handed_over_at) as oldest from touches
     where mailbox = any(:mailboxes) and state in ('handing_over', 'sent', 'unknown')
@@ -204,8 +203,7 @@ def lock_claimed(connection: Connection, touch_id: str, token: str) -> dict[str,
 
 def lock_caps(connection: Connection, mailboxes: Iterable[str]) -> None:
     """Counting a cap and taking a place under it is one at a time per mailbox (R22)."""
-    numbers = sorted({lock_number("cap:" + m) for m in mailboxes})
-    connection.execute(_LOCK, {"numbers": numbers})
+    lock_exclusive(connection, {"cap:" + m for m in mailboxes})
 
 
 def sent_24h(
