@@ -22,35 +22,43 @@ from leadops.stages.ingest import ingest
 from leadops.store import gate
 from leadops.store.engine import open_engine
 from leadops_tests.house import TUESDAY, World, house_of, wire
-from leadops_tests.stages.sending import Noted, note, send
-
-PATIENCE_S = 60.0
+from leadops_tests.stages.sending import Noted, note, noted, send, until
 
 
 def dispatch(engine: Engine, folder: Path) -> None:
-    """Hand over until nothing is due, saying before each touch how far it is."""
+    """Hand over until nothing is due; each touch is begun at about the moment its stop is."""
     world = World(house_of(engine, folder, email=Noted(folder / "sends")), folder)
     one = outreach._one
+    chance = random.Random(11)
+    begun: set[str] = set()
 
-    def announced(*given: Any) -> None:
-        note(folder / "progress", 1)
-        one(*given)
+    def met(house: Any, loaded: Any, *given: Any) -> None:
+        touch_id = loaded.touch["touch_id"]
+        if touch_id not in begun:
+            begun.add(touch_id)
+            note(folder / "begun", touch_id)
+            until(lambda: len(noted(folder / "followed")) == len(begun))
+            time.sleep(_head_start(chance))
+        one(house, loaded, *given)
 
-    outreach._one = announced
+    outreach._one = met
     if os.environ.get("LEADOPS_TEST_MUTANT") == "no_locks":
         _without_locks()
     meet(folder, str(os.getpid()))
     while send(world, limit=50).dispatches.counts["claimed"]:
         pass
-    for _ in range(1000):  # nobody waits for one who has finished
-        note(folder / "progress", 1)
+
+
+def _head_start(chance: random.Random) -> float:
+    """Seconds in which the other side may go first: often none, at times longer than its work takes."""
+    return chance.choice((0.0, chance.random() * 0.005, chance.random() * 0.05))
 
 
 def _without_locks() -> None:
     freeze = outreach._freeze
 
     def slow(*given: Any) -> bytes:
-        time.sleep(0.01)
+        time.sleep(0.02)
         return freeze(*given)
 
     gate.lock_shared = lambda connection, keys: None
@@ -58,21 +66,23 @@ def _without_locks() -> None:
 
 
 def stop(engine: Engine, folder: Path) -> None:
-    """For each touch in the order of the hand-overs: a stop, a little before, during or after it."""
+    """For each touch the dispatcher begins: a stop, a little before, during or after the hand-over."""
     house = house_of(engine, folder)
     with engine.connect() as connection:
-        due = connection.execute(
+        planned = connection.execute(
             text(
                 """select t.touch_id, l.email, e.reply_token from touches t join leads l using (lead_id)
-                join enrolments e using (enrolment_id)
-                where t.position = 1 order by t.urgency, t.due_at, t.touch_id"""
+                join enrolments e using (enrolment_id) where t.position = 1"""
             )
         ).all()
+    people = {touch.touch_id: touch for touch in planned}
     chance = random.Random(7)
     meet(folder, str(os.getpid()))
-    for i, touch in enumerate(due):
-        _wait_for(folder / "progress", i + chance.choice((-9, -6, -4, -3, -2, -1, 0, 1)), len(due))
-        time.sleep(chance.random() * 0.01)
+    for i in range(len(people)):
+        until(lambda i=i: len(noted(folder / "begun")) > i)
+        touch = people[noted(folder / "begun")[i]]
+        note(folder / "followed", touch.touch_id)
+        time.sleep(_head_start(chance))
         kind, event = _stop_of(i, touch.email, touch.reply_token)
         row = RawRow(event=event, error=None, raw=event, where="race")
         assert ingest(engine, [row], now=TUESDAY, keyring=house.keyring).accepted == 1
@@ -105,19 +115,7 @@ def _stop_of(i: int, email: str, token: str) -> tuple[str, dict[str, Any]]:
 def meet(folder: Path, name: str) -> None:
     """Begin together."""
     (folder / f"{name}.ready").touch()
-    until = time.monotonic() + PATIENCE_S
-    while not (folder / "go").exists():
-        if time.monotonic() > until:
-            raise TimeoutError(name)
-        time.sleep(0.001)
-
-
-def _wait_for(progress: Path, reached: int, last: int) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while reached > 0 and not (progress.exists() and progress.stat().st_size >= 2 * min(reached, last)):
-        if time.monotonic() > until:
-            raise TimeoutError("the dispatcher does not get on")
-        time.sleep(0.0005)
+    until(lambda: (folder / "go").exists())
 
 
 if __name__ == "__main__":

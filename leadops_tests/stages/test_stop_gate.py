@@ -48,7 +48,7 @@ def _raced(world: World, database_url: str, leads: int, mutant: str = "") -> tup
 def test_after_the_commit_of_a_stop_nothing_is_handed_over(world: World, database_url: str) -> None:
     order, violations = _raced(world, database_url, LEADS)
     assert violations == []
-    # Both orders, or nothing was raced.
+    # Both orders, or nothing was raced; each touch meets its stop, so the machine's pace does not matter.
     assert min(order["handed over first"], order["stopped first"]) >= LEADS // 12, order
 
 
