@@ -43,10 +43,21 @@ class Settings(BaseSettings):
         "Changing it orphans suppressions.",
     )
 
+    public_url: str | None = Field(
+        None,
+        description="Where the ingestion service is reached from outside, e.g. https://hooks.example.com: "
+        "unsubscribe links begin with it. Unset: messages offer mailto only.",
+    )
+
+    crm: Literal["files", "hubspot"] = Field("files", description="Which CRM is polled and written to.")
     crm_dir: Path | None = Field(
         None, description="Folder of the files CRM (rows in, write-backs out); unset: LEADOPS_HOME/crm."
     )
-    email: Literal["outbox", "smtp"] = Field("outbox", description="How mail leaves.")
+    hubspot_url: str = "https://api.hubapi.com"
+    hubspot_token: SecretStr | None = Field(None, description="Service key or private app token.")
+    hubspot_timeout_s: float = 20.0
+
+    email: Literal["outbox", "smtp", "sendgrid"] = Field("outbox", description="How mail leaves.")
     outbox_dir: Path | None = Field(None, description="Unset: LEADOPS_HOME/outbox.")
     smtp_host: str = "127.0.0.1"
     smtp_port: int = 25
@@ -54,6 +65,24 @@ class Settings(BaseSettings):
     smtp_password: SecretStr | None = None
     smtp_starttls: bool = False
     smtp_timeout_s: float = 20.0
+    sendgrid_url: str = "https://api.sendgrid.com"
+    sendgrid_key: SecretStr | None = None
+    sendgrid_timeout_s: float = 15.0
+    sendgrid_event_key: str | None = Field(
+        None, description="Public key of the signed event webhook (base64); unset: that webhook is refused."
+    )
+    sendgrid_inbound_key: str | None = Field(
+        None, description="Public key of the signed Inbound Parse webhook; unset: it is refused."
+    )
+
+    writer: Literal["template", "openai"] = Field("template", description="Who fills the slots of a message.")
+    openai_url: str | None = Field(
+        None, description="Any compatible base URL; unset: OPENAI_BASE_URL, else the vendor's."
+    )
+    openai_key: SecretStr | None = Field(None, description="Unset: OPENAI_API_KEY.")
+
+    dashboard_port: int = Field(8501, description="The page for analysts and reps.")
+    sandbox_port: int = Field(8480, description="The sandbox of `leadops sandbox` and `leadops demo`.")
 
     sensor_grace_s: float = Field(
         1.0, description="How long an event may wait before the safety-net sensor asks for a run."

@@ -25,6 +25,7 @@ class EventKind(StrEnum):
     # Engagement: changes the score, never starts a sequence by itself.
     PRICING_VIEWED = "pricing_viewed"
     PAGE_VIEWED = "page_viewed"
+    EMAIL_PROCESSED = "email_processed"  # the provider took it; properties.message_id: as on the wire
     EMAIL_OPENED = "email_opened"
     EMAIL_CLICKED = "email_clicked"
     EMAIL_DELIVERED = "email_delivered"

@@ -55,6 +55,7 @@ def evidence_of(state: LeadState, enrichment: Mapping[str, EvidenceField]) -> di
         "company.name": _enriched(enrichment, "company_name", "company.name") or state.company,
         "company.industry": _enriched(enrichment, "industry", "company.industry"),
         "lead.interest": state.interest,
+        "lead.message": state.message,
         "lead.source": None if state.source == "(blank)" else state.source,
     }
     return {path: value for path, value in found.items() if value and value.strip()}
@@ -147,6 +148,8 @@ def fill(template: Template, evidence: Mapping[str, str]) -> tuple[SlotValue, ..
 
 
 def _filled(slot: str, spec: SlotSpec, evidence: Mapping[str, str]) -> SlotValue:
+    if spec.evidence is None:
+        return SlotValue(slot, spec.neutral, NEUTRAL)
     cleaner = clean_name if spec.evidence in _NAME_PATHS else clean
     value = cleaner(evidence.get(spec.evidence), spec.max_length)
     if value is None:

@@ -14,15 +14,15 @@ from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
+from leadops.playbook.ends import CrmMapping, Writer
+from leadops.playbook.strict import Strict
 from leadops.terms import Channel, EventKind, Tier
 
 SCORING_FIELDS: frozenset[str] = frozenset(
@@ -51,6 +51,7 @@ EVIDENCE_PATHS: Mapping[str, str] = {
     "company.name": "Company: the enriched name where there is one, otherwise as typed",
     "company.industry": "Industry, from enrichment",
     "lead.interest": "What they asked for or looked at, in their words",
+    "lead.message": "What they wrote to us, latest; mostly for slots that quote a passage",
     "lead.source": "Marketing source of the first lead event",
 }
 """What a slot may be filled with, and what it is. Closed: a path that is not here is a mistake.
@@ -143,10 +144,6 @@ Address = Annotated[str, AfterValidator(_address)]
 DomainName = Annotated[str, AfterValidator(_domain)]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Window(Strict):
@@ -262,6 +259,12 @@ class Sender(Strict):
     domain_daily_cap: int | None = Field(
         None, gt=0, description="Accepted sends per rolling 24 h and domain."
     )
+    track_opens: bool = Field(
+        False, description="Count opens, where the provider can. Never decides anything."
+    )
+    track_clicks: bool = Field(
+        False, description="Count clicks, where the provider can: links then lead through the provider."
+    )
     signature: str = Field(description="Ends every message; {{mailbox_name}} is the sending mailbox's name.")
     postal_address: str = Field(min_length=1)
     opt_out: str = Field("", description="How to stop these mails; none: a sentence with the address above.")
@@ -321,6 +324,11 @@ class Delivery(Strict):
     backoff_seconds: float = Field(60, gt=0, description="First retry; doubles up to max_backoff_seconds.")
     max_backoff_seconds: float = Field(3600, gt=0)
     soft_bounces_to_suppress: int = Field(3, gt=0)
+    receipt_wait_minutes: float = Field(
+        15,
+        ge=0,
+        description="How long a provider's webhook may settle an unknown outcome before a person is asked.",
+    )
 
 
 class Playbook(Strict):
@@ -336,6 +344,8 @@ class Playbook(Strict):
     handoff: Handoff
     replies: Replies = Replies()
     delivery: Delivery = Delivery()
+    writer: Writer = Writer()
+    crm: CrmMapping = CrmMapping()
     case_studies: dict[str, str] = Field(default_factory=dict, description="id: sentence")
     pain_points: dict[str, str] = Field(default_factory=dict, description="id: phrase")
 
@@ -358,15 +368,38 @@ class Playbook(Strict):
 
 
 class SlotSpec(Strict):
-    """A declared hole of a template: which evidence may fill it, and what stands there otherwise."""
+    """A declared hole of a template: what may fill it, and what stands there otherwise.
 
-    evidence: Annotated[str, AfterValidator(_known_evidence)] = Field(
-        description="Evidence path, e.g. contact.first_name, company.name, lead.interest."
+    Exactly one of ``evidence`` (a fact about the lead) and ``choose`` (an entry of a closed list of the
+    playbook). What is quoted or chosen takes a writer with judgement; the template writer leaves it neutral.
+    """
+
+    evidence: Annotated[str, AfterValidator(_known_evidence)] | None = Field(
+        None, description="Evidence path, e.g. contact.first_name, company.name, lead.interest."
+    )
+    choose: Literal["pain_points", "case_studies"] | None = Field(
+        None, description="One entry of this list of the playbook, chosen by its id."
+    )
+    quote: bool = Field(
+        False, description="A passage of the evidence, word for word, may stand there instead of all of it."
     )
     neutral: Annotated[str, AfterValidator(_neutral)] = Field(
-        min_length=1, description="Stands where the evidence is missing or not clean."
+        min_length=1, description="Stands where nothing else may: missing, not clean, not certain."
     )
     max_length: int = Field(60, gt=0, le=400)
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.evidence is None) == (self.choose is None):
+            raise ValueError("give exactly one of evidence and choose")
+        if self.quote and self.evidence is None:
+            raise ValueError("quote needs evidence to quote from")
+        return self
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether filling it takes judgement: a choice, or a passage to be found."""
+        return self.choose is not None or self.quote
 
 
 class Template(Strict):

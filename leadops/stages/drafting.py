@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from leadops.domain.slots import draft, evidence_of
 from leadops.errors import BadInput, LeadopsError
 from leadops.playbook.model import Template
-from leadops.providers.llm.port import SlotWriter
+from leadops.providers.llm.port import SlotRequest, SlotWriter, WrittenSlots
 from leadops.stages import enrich as enrichment
 from leadops.stages.facts import LoadedTouch
 from leadops.stages.report import Report
@@ -44,13 +44,22 @@ def write_drafts(
         threads = drafts.threads(connection, {t.touch["enrolment_id"] for t in ready.values()})
     new: dict[str, Draft] = {}
     failed: dict[str, str] = {}
+    requests: dict[str, SlotRequest] = {}
     for touch_id, loaded in ready.items():
         if touch_id in written:
             report.count("kept")
             continue
+        try:
+            requests[touch_id] = _request(templates, loaded, evidence[loaded.touch["lead_id"]])
+        except Exception as error:  # noqa: BLE001 - one touch must not hold up the others
+            failed[touch_id] = code_of(error, "draft")
+    filled, wordless = _filled(writer, requests)
+    failed |= wordless
+    for touch_id, slots in filled.items():
+        loaded = ready[touch_id]
         thread = threads.get(loaded.touch["enrolment_id"], [])
         try:
-            new[touch_id] = _draft_one(templates, writer, loaded, evidence[loaded.touch["lead_id"]], thread)
+            new[touch_id] = _draft_one(requests[touch_id].template, slots, loaded, thread)
         except Exception as error:  # noqa: BLE001 - one touch must not hold up the others
             failed[touch_id] = code_of(error, "draft")
     failed |= _save(engine, new, now)
@@ -65,17 +74,35 @@ def code_of(error: Exception, doing: str) -> str:
     return error.code if isinstance(error, LeadopsError) else f"{doing}_{type(error).__name__}"
 
 
-def _draft_one(
-    templates: Mapping[str, Template],
-    writer: SlotWriter,
-    loaded: LoadedTouch,
-    evidence: Mapping[str, Any],
-    thread: Sequence[tuple[str, str]],
-) -> Draft:
+def _filled(
+    writer: SlotWriter, requests: Mapping[str, SlotRequest]
+) -> tuple[dict[str, WrittenSlots], dict[str, str]]:
+    """All at once; where the writer itself fails, one by one: (touch_id -> slots, touch_id -> code)."""
+    try:
+        return dict(zip(requests, writer.write(list(requests.values())), strict=True)), {}
+    except Exception:  # noqa: BLE001 - found out below whose fault it is
+        filled, failed = {}, {}
+    for touch_id, request in requests.items():
+        try:
+            filled[touch_id] = writer.write([request])[0]
+        except Exception as error:  # noqa: BLE001 - one touch must not hold up the others
+            failed[touch_id] = code_of(error, "draft")
+    return filled, failed
+
+
+def _request(
+    templates: Mapping[str, Template], loaded: LoadedTouch, evidence: Mapping[str, Any]
+) -> SlotRequest:
+    touch_id = loaded.touch["touch_id"]
     template = templates.get(loaded.touch["template"])
     if template is None:
-        raise BadInput("template_gone", f"touch {loaded.touch['touch_id']}: its template is gone.")
-    filled = writer.write(template, evidence_of(loaded.state, evidence))
+        raise BadInput("template_gone", f"touch {touch_id}: its template is gone.")
+    return SlotRequest(touch_id, template, evidence_of(loaded.state, evidence))
+
+
+def _draft_one(
+    template: Template, filled: WrittenSlots, loaded: LoadedTouch, thread: Sequence[tuple[str, str]]
+) -> Draft:
     subject = thread[0][1] if thread else None
     if subject is not None:
         # A raised enrolment begins another sequence but stays in its thread (R10).
@@ -87,7 +114,7 @@ def _draft_one(
         template,
         filled.slots,
         subject,
-        writer=writer.name,
+        writer=filled.writer,
         tokens=filled.tokens,
         cost=filled.cost_usd,
     )

@@ -34,8 +34,9 @@ def write_back(
             dedupe_key=c["dedupe_key"],
             kind=c["kind"],
             lead_id=c["lead_id"],
-            crm_ids=tuple((source, crm_id) for source, crm_id in c["crm_ids"] or ()),
+            crm_ids=tuple((source, crm_id) for source, crm_id in (c["who"] or {}).get("crm_ids") or ()),
             payload=c["payload"],
+            contact=(c["who"] or {}).get("contact") or {},
         )
         for c in sorted(claimed, key=lambda c: (c["created_at"], c["dedupe_key"]))
     ]

@@ -52,7 +52,10 @@ _CLAIM = sql(
     update crm_writebacks w set due_at = :until, attempts = attempts + 1
     from due where w.dedupe_key = due.dedupe_key
     returning w.dedupe_key, w.kind, w.lead_id, w.payload, w.attempts, w.created_at,
-        (select l.state -> 'crm_ids' from leads l where l.lead_id = w.lead_id) as crm_ids
+        (select jsonb_build_object('crm_ids', l.state -> 'crm_ids', 'contact', jsonb_strip_nulls(
+            jsonb_build_object('email', l.state ->> 'address', 'name', l.name, 'company', l.company)))
+         from leads l where l.lead_id = coalesce(
+            (select m.merged_into from leads m where m.lead_id = w.lead_id), w.lead_id)) as who
     """
 )
 _DONE = sql(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from leadops.definitions import build_defs
-from leadops.playbook.model import Template
 from leadops.providers.enrichment.offline import OfflineEnrichment
 from leadops.providers.enrichment.port import EnrichmentPort
-from leadops.providers.llm.port import SlotWriter, WrittenSlots
+from leadops.providers.llm.port import SlotRequest, SlotWriter, WrittenSlots
 from leadops.providers.llm.template import TemplateWriter
 from leadops.terms import EvidenceField, LeadState
 from leadops_tests.house import DEMO, World, house_of, wire
@@ -166,10 +165,13 @@ class SpeechlessFor(SlotWriter):
     def __init__(self, first_name: str) -> None:
         self.first_name, self.inner = first_name, TemplateWriter()
 
-    def write(self, template: Template, evidence: Mapping[str, str]) -> WrittenSlots:
-        if self.first_name in evidence.values():
+    def write(self, requests: Sequence[SlotRequest]) -> list[WrittenSlots]:
+        if any(self.first_name in r.evidence.values() for r in requests):
             raise ValueError(f"no words for {self.first_name}")
-        return self.inner.write(template, evidence)
+        return self.inner.write(requests)
+
+    def check(self) -> None:
+        pass
 
 
 @pytest.mark.parametrize(

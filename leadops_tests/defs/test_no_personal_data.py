@@ -23,12 +23,11 @@ from sqlalchemy.engine import make_url
 
 from leadops.definitions import build_defs
 from leadops.errors import LeadopsError
-from leadops.playbook.model import Template
 from leadops.providers.crm.files import FilesCrm
 from leadops.providers.crm.port import Poll, WritebackResult
 from leadops.providers.email.outbox import Outbox
 from leadops.providers.enrichment.port import EnrichmentPort
-from leadops.providers.llm.port import SlotWriter, WrittenSlots
+from leadops.providers.llm.port import SlotRequest, SlotWriter, WrittenSlots
 from leadops.sandbox.crm_folder import CrmFolder
 from leadops.sandbox.people import a_hot_one
 from leadops.terms import EvidenceField, LeadState, SendResult
@@ -141,8 +140,11 @@ class BadEnrichment(EnrichmentPort):
 class BadWriter(SlotWriter):
     name = "template"
 
-    def write(self, template: Template, evidence: Mapping[str, str]) -> WrittenSlots:
+    def write(self, requests: Sequence[SlotRequest]) -> list[WrittenSlots]:
         return _cry()
+
+    def check(self) -> None:
+        pass
 
 
 class BadOutbox(Outbox):

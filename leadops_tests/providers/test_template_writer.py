@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from leadops.playbook.model import SlotSpec, Template
-from leadops.providers.llm.port import SlotWriter, WrittenSlots
+from leadops.providers.llm.port import SlotRequest, SlotWriter, WrittenSlots
 from leadops.providers.llm.template import TemplateWriter
 from leadops.terms import SlotValue
 
@@ -17,18 +17,28 @@ TEMPLATE = Template(
 )
 
 
+def _request(evidence: dict[str, str]) -> SlotRequest:
+    return SlotRequest("tch_1", TEMPLATE, evidence)
+
+
 def test_it_is_a_slot_writer_that_costs_nothing() -> None:
     writer = TemplateWriter()
     assert isinstance(writer, SlotWriter)
     assert writer.name == "template"
-    written = writer.write(TEMPLATE, {"contact.first_name": "anna", "company.name": "Acme"})
-    assert written == WrittenSlots(
-        (SlotValue("first_name", "Anna", "contact.first_name"), SlotValue("company", "Acme", "company.name")),
-        tokens=0,
-        cost_usd=0.0,
-    )
+    written = writer.write([_request({"contact.first_name": "anna", "company.name": "Acme"})])
+    assert written == [
+        WrittenSlots(
+            (
+                SlotValue("first_name", "Anna", "contact.first_name"),
+                SlotValue("company", "Acme", "company.name"),
+            ),
+            "template",
+            tokens=0,
+            cost_usd=0.0,
+        )
+    ]
 
 
 def test_missing_and_unclean_evidence_becomes_neutral() -> None:
-    written = TemplateWriter().write(TEMPLATE, {"company.name": "Longer than ten"})
+    (written,) = TemplateWriter().write([_request({"company.name": "Longer than ten"})])
     assert [(s.value, s.evidence) for s in written.slots] == [("there", "neutral"), ("your team", "neutral")]

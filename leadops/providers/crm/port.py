@@ -43,7 +43,8 @@ class Poll:
 class Writeback:
     """One thing to tell the CRM. ``crm_ids`` are (source, id) pairs of the lead there.
 
-    ``kind``: touch, score, enrolment, or task (something a rep must do).
+    ``kind``: touch, score, enrolment, or task (something a rep must do). ``contact``: email, name, company
+    where known, for a CRM that has to make the contact first.
     """
 
     dedupe_key: str
@@ -51,6 +52,7 @@ class Writeback:
     lead_id: str
     crm_ids: tuple[tuple[str, str], ...] = ()
     payload: Mapping[str, Any] = field(default_factory=dict)
+    contact: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +85,10 @@ class CrmPort(ABC):
     @abstractmethod
     def check(self) -> None:
         """Raise UsageError, saying what to do, where the configuration cannot work."""
+
+    def setup(self) -> list[str]:
+        """Make in the CRM what the write-backs need; what was done or found, a sentence each. Repeatable.
+
+        Raises ProviderError or UsageError, saying what to do, where that is not possible.
+        """
+        return []

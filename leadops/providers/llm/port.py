@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from leadops.playbook.model import Template
@@ -11,23 +11,39 @@ from leadops.terms import SlotValue
 
 
 @dataclass(frozen=True, slots=True)
+class SlotRequest:
+    """One message whose slots are to be filled. ``key`` is the touch's; ``evidence`` is path: value."""
+
+    key: str
+    template: Template
+    evidence: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenSlots:
-    """One value per declared slot, in the template's order, and what writing them took."""
+    """One value per declared slot, in the template's order, who chose them, and what that took.
+
+    ``writer``: "template", or "openai:MODEL", or "template:REASON" where a model was asked in vain.
+    """
 
     slots: tuple[SlotValue, ...]
+    writer: str
     tokens: int = 0
     cost_usd: float = 0.0
 
 
 class SlotWriter(ABC):
-    """Fills the slots of one message. Never sees or changes the words around them."""
+    """Fills the slots of messages. Never sees or changes the words around them."""
 
     name: str
-    """Stands in the draft as its ``writer``."""
 
     @abstractmethod
-    def write(self, template: Template, evidence: Mapping[str, str]) -> WrittenSlots:
-        """A value for every slot the template declares, each from ``evidence`` (path: value) or neutral.
+    def write(self, requests: Sequence[SlotRequest]) -> list[WrittenSlots]:
+        """One answer per request, in order; every value from the evidence, a closed list, or neutral.
 
-        Raises ProviderError where the writer cannot be reached; nothing is sent then.
+        Never raises for what a provider or a network does: what it could not write is written by rule.
         """
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise UsageError, saying what to do, where the configuration cannot work."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from leadops.domain import slots
-from leadops.playbook.model import Template
-from leadops.providers.llm.port import SlotWriter, WrittenSlots
+from leadops.providers.llm.port import SlotRequest, SlotWriter, WrittenSlots
 
 
 class TemplateWriter(SlotWriter):
@@ -14,5 +13,8 @@ class TemplateWriter(SlotWriter):
 
     name = "template"
 
-    def write(self, template: Template, evidence: Mapping[str, str]) -> WrittenSlots:
-        return WrittenSlots(slots.fill(template, evidence))
+    def write(self, requests: Sequence[SlotRequest]) -> list[WrittenSlots]:
+        return [WrittenSlots(slots.fill(r.template, r.evidence), self.name) for r in requests]
+
+    def check(self) -> None:
+        pass
