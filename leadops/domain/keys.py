@@ -22,7 +22,7 @@ MAX_LISTED = 50
 """Addresses, Message-IDs and tokens of one event that become keys: every key is a lock for a moment."""
 
 # Neither part may hold an @: with two of them the search would take quadratic time.
-_MESSAGE_ID = re.compile(r"<[^<>\s@]{1,500}@[^<>\s@]{1,500}>")
+MESSAGE_ID = re.compile(r"<[^<>\s@]{1,500}@[^<>\s@]{1,500}>")
 _REPLY_TOKEN = re.compile(r"\breply\+([A-Za-z0-9_-]{16,64})@", re.IGNORECASE)
 
 
@@ -85,7 +85,7 @@ def cited_message_ids(properties: Mapping[str, Any]) -> list[str]:
     Of a very long thread the first and the last ones.
     """
     cited = " ".join(str(properties.get(k) or "") for k in ("in_reply_to", "references", "message_id_ref"))
-    found = list(dict.fromkeys(_MESSAGE_ID.findall(cited)))
+    found = list(dict.fromkeys(MESSAGE_ID.findall(cited)))
     return found if len(found) <= MAX_LISTED else found[: MAX_LISTED // 2] + found[-MAX_LISTED // 2 :]
 
 

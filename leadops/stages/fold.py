@@ -19,6 +19,7 @@ from leadops.domain.keys import Keyring
 from leadops.playbook.model import Playbook
 from leadops.stages.again import again_after_deadlock
 from leadops.stages.report import Report
+from leadops.stages.settle import learn_message_ids
 from leadops.stages.stops import apply_stops, merge_enrolments
 from leadops.store import enrolments
 from leadops.store import events as log
@@ -211,6 +212,7 @@ def _write(
     report.count("leads_changed", len(changed & set(batch.known)))
     states = {p.lead_id: s for p, s in folded if p.lead_id in changed}
     owned_events = {p.lead_id: p.events for p, _ in folded}
+    learn_message_ids(connection, (e for e in batch.events.values() if e.event_id in batch.claimed))
     ended = apply_stops(connection, states, owned_events, playbook, keyring, now=now)
     report.count("stopped", ended)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 
+from leadops.domain.keys import MESSAGE_ID
 from leadops.playbook.model import Delivery, Playbook
 from leadops.providers.email.port import EmailPort
 from leadops.stages.facts import LoadedTouch
@@ -15,7 +16,7 @@ from leadops.stages.handing import Due, hand_off
 from leadops.stages.report import Report
 from leadops.store import crm, touches
 from leadops.store.engine import rows, sql, transaction
-from leadops.terms import Outcome, SendResult, Tier, TouchReason
+from leadops.terms import EventKind, LeadEvent, Outcome, SendResult, Tier, TouchReason
 
 
 def settle(
@@ -90,9 +91,10 @@ _UNKNOWN_COUNT = sql("select count(*) from touches where state = 'unknown'")
 def reconcile(
     engine: Engine, email: EmailPort, playbook: Playbook, *, now: datetime, limit: int = 200
 ) -> Report:
-    """Settle what had no outcome by what the provider can really tell, else give it to a person.
+    """Settle what had no outcome by a receipt, by what the provider can really tell, else by a person.
 
-    Counts: claims_released, became_unknown, found_sent, found_not_sent, for_a_person.
+    A provider whose webhook tells later is given ``receipt_wait_minutes`` before a person is asked.
+    Counts: claims_released, became_unknown, found_sent, found_not_sent, awaiting_receipt, for_a_person.
     """
     report = Report("reconcile")
     with transaction(engine) as connection:
@@ -101,8 +103,16 @@ def reconcile(
         report.count("became_unknown", len(lapsed))
     with transaction(engine) as connection:
         found = touches.unknown(connection, limit)
+        arrived = touches.with_receipt(connection, [t["touch_id"] for t in found])
+    patience = timedelta(minutes=playbook.delivery.receipt_wait_minutes) if email.tells_later else timedelta()
     for touch in found:
-        result = _look_up(email, touch)
+        if touch["touch_id"] in arrived:
+            result = SendResult(Outcome.ACCEPTED, detail="receipt")
+        elif touch["provider"] == email.name and now < touch["settled_at"] + patience:
+            report.count("awaiting_receipt")
+            continue
+        else:
+            result = _look_up(email, touch)
         # One transaction each, and none open during the call: a slow provider holds up nobody.
         with transaction(engine) as connection:
             touches.lock_enrolment(connection, touch["enrolment_id"])
@@ -113,6 +123,20 @@ def reconcile(
     with transaction(engine) as connection:
         report.pending = int(rows(connection, _UNKNOWN_COUNT)[0]["count"])
     return report
+
+
+def learn_message_ids(connection: Connection, events: Iterable[LeadEvent]) -> None:
+    """What the provider says stood on the wire is what a follow-up must cite (R10)."""
+    told = {
+        touch_id: message_id
+        for e in events
+        if e.kind is EventKind.EMAIL_PROCESSED
+        and isinstance(touch_id := e.properties.get("touch_id"), str)
+        and isinstance(message_id := e.properties.get("message_id"), str)
+        and message_id.isascii()
+        and MESSAGE_ID.fullmatch(message_id)
+    }
+    touches.put_message_ids(connection, told)
 
 
 def _look_up(email: EmailPort, touch: Mapping[str, Any]) -> SendResult | None:

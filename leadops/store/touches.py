@@ -14,7 +14,7 @@ each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -323,6 +323,46 @@ def expire(connection: Connection, *, now: datetime) -> tuple[int, list[dict[str
 def unknown(connection: Connection, limit: int) -> list[dict[str, Any]]:
     """Touches with unknown outcome, newest first: those nobody can settle never hide a new one."""
     return rows(connection, _UNKNOWNS, limit=limit)
+
+
+_WITH_RECEIPT = sql(
+    """select t.touch_id from touches t where t.touch_id = any(:ids) and (
+        exists (select 1 from lead_events e join event_payloads p using (event_id)
+            where e.lead_id = t.lead_id and p.payload -> 'properties' ->> 'touch_id' = t.touch_id
+            and e.kind in ('email_processed', 'email_delivered', 'email_opened', 'email_clicked',
+                'email_bounced', 'email_complained'))
+        or exists (select 1 from replies r where r.touch_id = t.touch_id and r.matched_by = 'msgid'))""",
+    ids=TEXTS,
+)
+_MESSAGE_IDS = sql(
+    """update touches t set message_id = m.message_id
+    from unnest(:touches, :ids) as m(touch_id, message_id)
+    where t.touch_id = m.touch_id and t.message_id is distinct from m.message_id
+    and t.state in ('handing_over', 'sent', 'unknown')""",
+    touches=TEXTS,
+    ids=TEXTS,
+)
+
+
+def with_receipt(connection: Connection, touch_ids: Sequence[str]) -> set[str]:
+    """Those of these touches of which the provider, or the lead, has told us that they left."""
+    found = rows(connection, _WITH_RECEIPT, ids=sorted(touch_ids)) if touch_ids else []
+    return {r["touch_id"] for r in found}
+
+
+def put_message_ids(connection: Connection, told: Mapping[str, str]) -> None:
+    """touch_id -> Message-ID as it was on the wire. Locks the enrolments first, in order."""
+    if not told:
+        return
+    ids = sorted(told)
+    for r in rows(connection, _ENROLMENTS_OF, ids=ids):
+        lock_enrolment(connection, r["enrolment_id"])
+    connection.execute(_MESSAGE_IDS, {"touches": ids, "ids": [told[i] for i in ids]})
+
+
+_ENROLMENTS_OF = sql(
+    "select distinct enrolment_id from touches where touch_id = any(:ids) order by enrolment_id", ids=TEXTS
+)
 
 
 def lock_unknown(connection: Connection, touch_id: str) -> dict[str, Any] | None:

@@ -11,6 +11,8 @@ class EmailPort(ABC):
     """A mail provider. Usable by several threads at once."""
 
     name: str
+    tells_later: bool = False
+    """Whether its webhook tells later what became of a message, also of one whose call had no outcome."""
 
     @abstractmethod
     def send(self, key: str, from_address: str, to_address: str, wire: bytes) -> SendResult:
