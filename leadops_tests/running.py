@@ -43,9 +43,10 @@ def command() -> list[str]:
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """This process's environment without settings of ours, plus a home and two free ports."""
+    """This process's environment without settings of ours, plus a home and free ports."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("LEADOPS_", "DAGSTER"))}
-    ports = {"LEADOPS_WEBSERVER_PORT": str(free_port()), "LEADOPS_INGEST_PORT": str(free_port())}
+    names = ("WEBSERVER_PORT", "INGEST_PORT", "DASHBOARD_PORT", "SANDBOX_PORT")
+    ports = {f"LEADOPS_{name}": str(free_port()) for name in names}
     # The same number of columns everywhere, or a sentence is broken in two.
     return {
         **ours,

@@ -26,6 +26,12 @@ class _Commands(LazyGroup):
     LAZY: ClassVar[dict[str, tuple[str, str]]] = {
         "up": ("leadops.cli.up:up", "Start everything, watch it, and stop all of it on Ctrl-C."),
         "demo": ("leadops.cli.demo:demo", "The same with leads that appear by themselves; mails nobody."),
+        "sandbox": (
+            "leadops.cli.sandbox:sandbox",
+            "HubSpot, SendGrid and OpenAI as strict as the real ones, on this machine.",
+        ),
+        "dashboard": ("leadops.cli.dashboard:dashboard", "The page for analysts and reps alone."),
+        "crm": ("leadops.cli.crm:crm_app", "The CRM: set up what the write-backs need, check."),
         "ingest": ("leadops.cli.ingest:ingest", "Serve POST /v1/events alone."),
         "import": ("leadops.cli.import_:import_file", "Import a csv or jsonl file of leads or events."),
         "explain": (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -14,7 +15,7 @@ from leadops.cli.status import StatusDisplay, status_line
 from leadops.errors import LeadopsError
 from leadops.runtime import dagster_storage, stack
 from leadops.runtime.databases import Databases, databases_of, open_databases
-from leadops.runtime.ports import require_free
+from leadops.runtime.ports import PortUse, require_free
 from leadops.runtime.postgres import EmbeddedPostgres
 from leadops.runtime.processes import end_leftovers
 from leadops.runtime.service import Service
@@ -33,6 +34,21 @@ def up() -> None:
         run(settings(), stop, StatusDisplay(Console(), time.monotonic), open_counts)
 
 
+@dataclass(frozen=True)
+class Extras:
+    """What `leadops demo` adds: services and ports of its own, and work around the start.
+
+    ``before`` runs when the tables are there and no service yet; ``on_ready`` when all are ready, before
+    the greeting; ``urls`` are shown with the others.
+    """
+
+    services: Sequence[Service] = ()
+    ports: Sequence[PortUse] = ()
+    urls: Mapping[str, str] = field(default_factory=dict)
+    before: Callable[[Databases, Mapping[str, str]], None] = lambda *_: None
+    on_ready: Callable[[], None] = lambda: None
+
+
 def run(
     config: Settings,
     stop: StopRequest,
@@ -40,6 +56,7 @@ def run(
     counts_of: Callable[[str], Callable[[], Mapping[str, int]]],
     on_tick: Callable[[], None] = lambda: None,
     services: Callable[[Settings, Databases, Mapping[str, str]], list[Service]] = stack.services,
+    extras: Extras | None = None,
 ) -> None:
     """The whole of `leadops up`: returns after a stop was asked for and nothing runs any more.
 
@@ -48,24 +65,29 @@ def run(
     has started; ServiceFailed when one does not become ready, after all have been stopped.
     """
     began = time.monotonic()
+    extras = extras or Extras()
     config.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with only_one(config.home), display:
         ended = end_leftovers(config.home)
         if ended:
             display.say(f"Ended {ended} processes that an earlier leadops had left running.")
-        require_free(stack.port_uses(config))
+        require_free([*stack.port_uses(config), *extras.ports])
         _check_playbook(config)
         display.say(f"Starting in {config.home} (logs of the services in {config.home / 'logs'}).")
         with _databases(config, display) as databases:
             environment = stack.child_environment(config, databases, os.environ)
             _prepare(config, databases, environment, stop)
+            if not stop.requested:
+                extras.before(databases, environment)
             if stop.requested:
                 return
-            supervisor = Supervisor(services(config, databases, os.environ), config.home, stop, display.say)
+            started = [*extras.services, *services(config, databases, os.environ)]
+            supervisor = Supervisor(started, config.home, stop, display.say)
             try:
                 supervisor.start()
                 if not stop.requested:
-                    _greet(config, display, time.monotonic() - began)
+                    extras.on_ready()
+                    _greet(config, display, time.monotonic() - began, extras.urls)
                 _watch(supervisor, databases, display, counts_of(databases.business), on_tick)
                 display.say("Stopping; Ctrl-C again stops at once.")
             finally:
@@ -94,9 +116,9 @@ def _prepare(
         preparation.cancel()
 
 
-def _greet(config: Settings, display: StatusDisplay, seconds: float) -> None:
+def _greet(config: Settings, display: StatusDisplay, seconds: float, more: Mapping[str, str]) -> None:
     display.say(f"Ready after {seconds:.1f} s. Ctrl-C stops everything.")
-    for what, url in stack.urls(config).items():
+    for what, url in {**stack.urls(config), **more}.items():
         display.say(f"  {what:<12}{url}")
     if config.ingest_key is None:
         display.say(f"  {'Key':<12}in {config.home / 'ingest_key'} (Authorization: Bearer ...)")

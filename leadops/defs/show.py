@@ -87,6 +87,7 @@ def result(key: str, report: Report, seconds: float, **more: Any) -> Materialize
 def described(report: Report, seconds: float, **more: Any) -> dict[str, Any]:
     """Metadata of one materialization: every count, the leads concerned, what was parked."""
     shown: dict[str, Any] = {f"did/{name}": n for name, n in sorted(report.counts.items()) if n}
+    shown |= {name: round(amount, 6) for name, amount in sorted(report.amounts.items())}
     shown["pending"] = report.pending
     shown["seconds"] = round(seconds, 3)
     shown["leads"] = len(report.lead_ids)

@@ -24,6 +24,7 @@ class Service:
     `after` names the services that must be ready before it starts: None means all listed before it.
     `drain_s`: at a stop only the process itself is told at first, so that what it spawned may finish;
     the rest of its process group is told when that time is over. 0 tells all of them at once.
+    `needed`: without it the others are of no use; one that is not needed may come up late, or never.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Service:
     env: Mapping[str, str]
     ready: Callable[[], bool]
     restart: bool = True
+    needed: bool = True
     stop_signal: signal.Signals = signal.SIGTERM
     stop_timeout_s: float = 15.0
     ready_timeout_s: float = 120.0

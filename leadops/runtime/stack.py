@@ -18,7 +18,7 @@ from leadops.runtime.ports import PortUse, free_port, reachable_host
 from leadops.runtime.service import Service
 from leadops.settings import PROJECT_ROOT, Settings
 
-# Dagster's UI has no login: it stays on this machine whatever LEADOPS_BIND says.
+# Dagster's UI and the dashboard have no login: they stay on this machine whatever LEADOPS_BIND says.
 WEBSERVER_HOST = "127.0.0.1"
 LONGEST_SOCKET_PATH = 100  # the kernels' limits are 104 and 108 bytes
 
@@ -42,6 +42,7 @@ def port_uses(settings: Settings) -> list[PortUse]:
     return [
         PortUse("the Dagster UI", WEBSERVER_HOST, settings.webserver_port, "LEADOPS_WEBSERVER_PORT"),
         PortUse("the ingestion service", settings.bind, settings.ingest_port, "LEADOPS_INGEST_PORT"),
+        PortUse("the dashboard", WEBSERVER_HOST, settings.dashboard_port, "LEADOPS_DASHBOARD_PORT"),
     ]
 
 
@@ -51,6 +52,7 @@ def urls(settings: Settings) -> dict[str, str]:
     shown = f"[{host}]" if ":" in host else host
     return {
         "Dagster UI": f"http://{WEBSERVER_HOST}:{settings.webserver_port}",
+        "Dashboard": f"http://{WEBSERVER_HOST}:{settings.dashboard_port}",
         "Events": f"http://{shown}:{settings.ingest_port}/v1/events",
     }
 
@@ -95,6 +97,7 @@ def services(
         _webserver(settings, workspace, environment, code),
         _daemon(databases, workspace, environment, since, code),
         _ingest(settings, environment),
+        _dashboard(settings, environment, code),
     ]
 
 
@@ -189,6 +192,18 @@ def _ingest(settings: Settings, env: Mapping[str, str]) -> Service:
         env=env,
         ready=probes.http_ok(settings.bind, settings.ingest_port, "/readyz"),
         after=(),
+    )
+
+
+def _dashboard(settings: Settings, env: Mapping[str, str], after: tuple[str, ...]) -> Service:
+    port = settings.dashboard_port
+    return Service(
+        name="dashboard",
+        command=_python("leadops.cli.dashboard"),
+        env=env,
+        ready=probes.http_ok(WEBSERVER_HOST, port, "/_stcore/health"),
+        after=after,
+        needed=False,  # a page that does not come up must not keep leads from being answered
     )
 
 

@@ -39,6 +39,7 @@ class _Slot:
     service: Service
     child: Child | None = None
     ready: bool = False
+    excused: bool = False
     failures: int = 0
     start_again_at: float | None = None
     ready_after_s: float | None = None
@@ -86,7 +87,8 @@ class Supervisor:
         """Start all in order and wait until each is ready; returns seconds from the call to ready, by name.
 
         Services that wait for nothing in common become ready side by side. Returns early when a stop is
-        asked for meanwhile. Raises ServiceFailed, with everything stopped again, when one ends or is late.
+        asked for meanwhile. Raises ServiceFailed, with everything stopped again, when one that is needed
+        ends or is late; another one is told about and tried again.
         """
         ended = processes.end_leftovers(self._home)
         if ended:
@@ -94,7 +96,7 @@ class Supervisor:
         began = self._clock()
         try:
             self._save()  # the token first: a child must never run unrecorded
-            while not self._stop.requested and not all(slot.ready for slot in self._slots):
+            while not self._stop.requested and not all(s.ready or s.excused for s in self._slots):
                 self._start_what_may()
                 for slot in self._slots:
                     self._check_starting(slot, began)
@@ -158,7 +160,7 @@ class Supervisor:
 
     def _start_what_may(self) -> None:
         for position, slot in enumerate(self._slots):
-            if slot.child is None and self._may_start(position):
+            if slot.child is None and not slot.excused and self._may_start(position):
                 self._launch(slot)
 
     def _may_start(self, position: int) -> bool:
@@ -194,12 +196,21 @@ class Supervisor:
             return
         code = child.exit_code()
         if code is not None:
-            raise self._failed(slot, f"ended with {_exit(code)} before it was ready")
-        if slot.service.ready():
+            self._not_ready(slot, f"ended with {_exit(code)} before it was ready")
+        elif slot.service.ready():
             slot.ready = True
             slot.ready_after_s = self._clock() - began
         elif self._clock() - child.started_at > slot.service.ready_timeout_s:
-            raise self._failed(slot, f"was not ready after {slot.service.ready_timeout_s:.0f} seconds")
+            self._not_ready(slot, f"was not ready after {slot.service.ready_timeout_s:.0f} seconds")
+
+    def _not_ready(self, slot: _Slot, what: str) -> None:
+        failed = self._failed(slot, what)
+        if slot.service.needed:
+            raise failed
+        if not slot.excused:
+            self._log(str(failed))
+        slot.excused = True
+        self._notice_end(slot)
 
     def _failed(self, slot: _Slot, what: str) -> ServiceFailed:
         name = slot.service.name

@@ -5,12 +5,15 @@ Tests and the sandbox build a :class:`House` of their own; nothing is monkeypatc
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from leadops.domain.keys import Keyring
+from leadops.errors import UsageError
 from leadops.playbook.loader import LoadedPlaybook, load
 from leadops.playbook.model import Playbook
 from leadops.providers.crm.files import FilesCrm
@@ -39,6 +42,7 @@ class House:
     email: EmailPort
     enrichment: tuple[EnrichmentPort, ...] = field(default_factory=lambda: (OfflineEnrichment(),))
     writer: SlotWriter = field(default_factory=TemplateWriter)
+    public_url: str | None = None
 
     @property
     def playbook(self) -> Playbook:
@@ -53,6 +57,7 @@ class House:
             keyring=self.keyring,
             writer=self.writer,
             email=self.email,
+            public_url=self.public_url,
         )
 
 
@@ -61,10 +66,35 @@ def keyring_of(settings: Settings) -> Keyring:
     return Keyring(secret(settings, "secret_key").encode())
 
 
-def email_of(settings: Settings) -> EmailPort:
-    """The mail provider the settings name."""
+def crm_of(settings: Settings, playbook: Playbook) -> CrmPort:
+    """The CRM the settings name. Raises UsageError where its key is missing."""
+    if settings.crm == "files":
+        return FilesCrm(settings.crm_path)
+    from leadops.providers.crm.hubspot import HubSpot
+
+    return HubSpot(
+        _needed(settings.hubspot_token, "LEADOPS_HUBSPOT_TOKEN", "LEADOPS_CRM=hubspot"),
+        playbook.crm.hubspot,
+        playbook.handoff.reps,
+        base_url=settings.hubspot_url,
+        timeout_s=settings.hubspot_timeout_s,
+    )
+
+
+def email_of(settings: Settings, playbook: Playbook) -> EmailPort:
+    """The mail provider the settings name. Raises UsageError where its key is missing."""
     if settings.email == "outbox":
         return Outbox(settings.outbox_path)
+    if settings.email == "sendgrid":
+        from leadops.providers.email.sendgrid import SendGrid
+
+        return SendGrid(
+            _needed(settings.sendgrid_key, "LEADOPS_SENDGRID_KEY", "LEADOPS_EMAIL=sendgrid"),
+            base_url=settings.sendgrid_url,
+            timeout_s=settings.sendgrid_timeout_s,
+            track_opens=playbook.sender.track_opens,
+            track_clicks=playbook.sender.track_clicks,
+        )
     from leadops.providers.email.smtp import Smtp
 
     return Smtp(
@@ -77,16 +107,42 @@ def email_of(settings: Settings) -> EmailPort:
     )
 
 
+def writer_of(settings: Settings, playbook: Playbook) -> SlotWriter:
+    """Who fills slots. Without a key the model is not asked, and every draft says so."""
+    if settings.writer == "template":
+        return TemplateWriter()
+    from leadops.providers.llm.openai import OpenAIWriter
+
+    key = settings.openai_key.get_secret_value() if settings.openai_key else os.environ.get("OPENAI_API_KEY")
+    return OpenAIWriter(
+        key,
+        settings.openai_url or os.environ.get("OPENAI_BASE_URL"),
+        playbook.writer,
+        playbook,
+        TemplateWriter(),
+    )
+
+
+def _needed(value: SecretStr | None, variable: str, because: str) -> str:
+    found = value.get_secret_value().strip() if value else ""
+    if not found:
+        raise UsageError("key_missing", f"{because} needs {variable}; set it in the environment or in .env.")
+    return found
+
+
 def open_house(settings: Settings) -> House:
     """Bind everything. Opens no connection yet.
 
     Raises:
         UsageError: the playbook or a setting is wrong; says where.
     """
+    loaded = load(settings.playbook)
     return House(
         engine=open_engine(databases_of(settings).business),
-        loaded=load(settings.playbook),
+        loaded=loaded,
         keyring=keyring_of(settings),
-        crm=FilesCrm(settings.crm_path),
-        email=email_of(settings),
+        crm=crm_of(settings, loaded.playbook),
+        email=email_of(settings, loaded.playbook),
+        writer=writer_of(settings, loaded.playbook),
+        public_url=settings.public_url,
     )

@@ -20,6 +20,9 @@ Clock = Callable[[], datetime]
 KEPT = 5_000
 """Exchanges a provider remembers; older ones are forgotten, what they changed is not."""
 
+SHOWN = 200_000
+"""Bytes of a body an exchange keeps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -81,6 +84,7 @@ class Fault:
     seconds: float = 60.0
 
     def matches(self, ask: Ask) -> bool:
+        """Whether this request meets it: method, beginning of the path, and not used up."""
         return (
             self.times != 0
             and (not self.method or self.method == ask.method)
@@ -125,11 +129,11 @@ class Provider(ABC):
     def refusal(self, status: int) -> Answer:
         """The body and headers the vendor answers an error of this status with."""
 
-    def answer(self, ask: Ask) -> Answer:
-        """``handle`` with a record; faults are not looked at."""
+    def answer(self, ask: Ask, fault: str | None = None) -> Answer:
+        """``handle`` with a record; faults are not looked at. ``fault``: what will happen to the answer."""
         with self.lock:
             answer = self.handle(ask)
-            self.note(ask, answer)
+            self.note(ask, answer, fault)
             return answer
 
     def next_fault(self, ask: Ask) -> Fault | None:
@@ -157,8 +161,8 @@ class Provider(ABC):
                     ask.path,
                     answer.status,
                     answer.problems,
-                    ask.body.decode("utf-8", "replace"),
-                    answer.body.decode("utf-8", "replace"),
+                    ask.body[:SHOWN].decode("utf-8", "replace"),
+                    answer.body[:SHOWN].decode("utf-8", "replace"),
                     fault,
                 )
             )

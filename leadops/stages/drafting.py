@@ -144,5 +144,7 @@ def _count(report: Report, new: Mapping[str, Draft], ready: Mapping[str, LoadedT
     for touch_id, words in new.items():
         report.count("neutral_slots", sum(s.evidence == "neutral" for s in words.slots))
         report.count("evidence_slots", sum(s.evidence != "neutral" for s in words.slots))
-        report.count("tokens", words.tokens)
+        report.count(f"writer:{words.writer}")
+        report.add("tokens", words.tokens)
+        report.add("cost_usd", words.cost_usd)
         report.lead_ids.add(ready[touch_id].touch["lead_id"])

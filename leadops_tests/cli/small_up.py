@@ -2,7 +2,6 @@
 
 import sys
 import time
-from functools import partial
 
 from rich.console import Console
 
@@ -28,7 +27,9 @@ def main() -> int:
                 stop,
                 display,
                 lambda url: lambda: {"asked": len(url) > 0},
-                services=partial(stack.services, locations=locations),
+                services=lambda *given: [
+                    s for s in stack.services(*given, locations=locations) if s.name != "dashboard"
+                ],
             )
     except LeadopsError as error:
         display.say(str(error))

@@ -25,7 +25,8 @@ PROJECT = Path(__file__).parents[2]
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("LEADOPS_", "DAGSTER"))}
-    ports = {"LEADOPS_WEBSERVER_PORT": str(free_port()), "LEADOPS_INGEST_PORT": str(free_port())}
+    names = ("LEADOPS_WEBSERVER_PORT", "LEADOPS_INGEST_PORT", "LEADOPS_DASHBOARD_PORT")
+    ports = {name: str(free_port()) for name in names}
     return {**ours, "PYTHONPATH": str(PROJECT), "LEADOPS_HOME": str(home), **ports, **more}
 
 
@@ -41,7 +42,9 @@ def started_nothing(home: Path) -> bool:
     return files <= {"run/up.lock"}
 
 
-@pytest.mark.parametrize("variable", ["LEADOPS_WEBSERVER_PORT", "LEADOPS_INGEST_PORT"])
+@pytest.mark.parametrize(
+    "variable", ["LEADOPS_WEBSERVER_PORT", "LEADOPS_INGEST_PORT", "LEADOPS_DASHBOARD_PORT"]
+)
 def test_a_port_in_use_is_named_before_anything_is_started(tmp_path: Path, variable: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -34,10 +34,11 @@ def services(config: Settings) -> dict[str, Service]:
 def test_code_servers_first_and_whoever_needs_them_after(config: Settings) -> None:
     found = services(config)
     servers = ("code-server-leadops", "code-server-metrics")
-    assert list(found) == [*servers, "webserver", "daemon", "ingest"]
+    assert list(found) == [*servers, "webserver", "daemon", "ingest", "dashboard"]
     assert found["webserver"].after == servers
     assert found["daemon"].after == servers
     assert found["ingest"].after == (), "events are taken in as soon as possible"
+    assert [name for name, service in found.items() if not service.needed] == ["dashboard"]
 
 
 def test_every_child_gets_what_the_parent_resolved(config: Settings) -> None:

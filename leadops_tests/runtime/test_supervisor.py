@@ -138,6 +138,28 @@ def test_a_service_that_ends_before_it_is_ready_stops_all_and_shows_why(bench: B
     assert not processes.record_path(bench.home).exists()
 
 
+def test_a_service_that_is_not_needed_stops_nobody_and_is_tried_again(bench: Bench) -> None:
+    bad = bench.service("bad", "fails", after=(), needed=False, ready=lambda: False)
+    supervisor = bench.supervise(bad, bench.service("good", after=()))
+    assert set(supervisor.start()) == {"good"}
+    wait_until(lambda: any("bad ended with exit code 3" in line for line in bench.log), "its end told")
+    assert any("the reason is on this line" in line for line in bench.log)
+    bench.clock.ahead += 60
+    supervisor.tick()
+    wait_until(lambda: (supervisor.tick(), sum("next start" in x for x in bench.log) >= 2)[1], "tried again")
+    assert supervisor.health()["good"] == "ready"
+
+
+def test_a_service_that_is_not_needed_may_come_up_late(bench: Bench) -> None:
+    open_now: list[bool] = []
+    page = bench.service("page", after=(), needed=False, ready=lambda: bool(open_now), ready_timeout_s=0.2)
+    supervisor = bench.supervise(page, bench.service("good", after=()))
+    assert set(supervisor.start()) == {"good"}
+    open_now.append(True)
+    supervisor.tick()
+    assert supervisor.health() == {"page": "ready", "good": "ready"}
+
+
 def test_a_service_that_is_late_stops_all(bench: Bench) -> None:
     supervisor = bench.supervise(bench.service("late", ready=lambda: False, ready_timeout_s=0.3))
     with pytest.raises(ServiceFailed, match="late was not ready after"):

@@ -59,15 +59,19 @@ def _believed(record: dg.RunRecord, at: datetime) -> bool:
     return patience is None or at - since < patience
 
 
+CRM_SENSOR = f"crm_{settings().crm}"
+"""One per configured CRM, so that each keeps its own ticks."""
+
+
 @dg.sensor(
-    name="crm_files",
+    name=CRM_SENSOR,
     jobs=[jobs.first_touch, jobs.handle_inbound],
     minimum_interval_seconds=INTERVAL_S,
     default_status=default_status(),
-    description="Polls the files CRM: rows appended since the last look become events.",
+    description=f"Polls the CRM ({settings().crm}): what is new since the last look becomes events.",
 )
 @codes_only
-def crm_files(context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]) -> dg.SensorResult:
+def crm_poll(context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]) -> dg.SensorResult:
     """Append what is new, then ask for a run in each lane concerned, unless one that will see it waits."""
     deadline = time.monotonic() + TICK_BUDGET_S
     polls = list(_pages(house, deadline))
@@ -88,7 +92,7 @@ def crm_files(context: dg.SensorEvaluationContext, house: dg.ResourceParam[House
     )
     kinds = {k for p in polls for k in p.kinds} if accepted else set()
     lanes = {jobs.handle_inbound.name: kinds & STOP_KINDS, jobs.first_touch.name: kinds - STOP_KINDS}
-    tags = {"leadops/events": str(accepted), "leadops/trigger": "crm_files"}
+    tags = {"leadops/events": str(accepted), "leadops/trigger": CRM_SENSOR}
     asked = [
         dg.RunRequest(job_name=job, tags=tags)
         for job, concerned in lanes.items()

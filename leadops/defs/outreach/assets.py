@@ -9,12 +9,24 @@ from collections.abc import Iterator
 import dagster as dg
 
 from leadops.defs.shield import codes_only
-from leadops.defs.show import MAX_BATCHES, Materialized, drain, now, preview, result, table_spec, total
+from leadops.defs.show import (
+    MAX_BATCHES,
+    MAX_IDS,
+    Materialized,
+    drain,
+    now,
+    preview,
+    result,
+    table_spec,
+    total,
+)
 from leadops.runtime.wiring import House
 from leadops.stages.enrol import enrol, plan_touches
 from leadops.stages.outreach import OutreachReport, send_due, tend
 from leadops.stages.settle import reconcile
 from leadops.stages.write_back import write_back
+
+TAGGED_IDS = 20
 
 
 @dg.multi_asset(
@@ -106,7 +118,7 @@ def outreach(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) 
     """Send what is due, then tell the CRM."""
     selected = {key.to_user_string() for key in context.selected_asset_keys}
     if selected & {"message_drafts", "dispatches"}:
-        yield from _send(house, selected)
+        yield from _send(context, house, selected)
     if "crm_writebacks" in selected:
         delivery = house.playbook.delivery
         report, seconds = drain(lambda: write_back(house.engine, house.crm, delivery, now=now()))
@@ -114,16 +126,29 @@ def outreach(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]) 
         yield result("crm_writebacks", report, seconds, crm=house.crm.name, **rows)
 
 
-def _send(house: House, selected: set[str]) -> Iterator[Materialized]:
+def _send(context: dg.AssetExecutionContext, house: House, selected: set[str]) -> Iterator[Materialized]:
     started = now()
     tended = tend(house.outreach, now=started)
     reconciled = reconcile(house.engine, house.email, house.playbook, now=started)
     report = _send_all(house)
     report.dispatches.counts.update(tended.counts + reconciled.counts)
     seconds = (now() - started).total_seconds()
+    if report.dispatches.answered:
+        context.instance.add_run_tags(context.run_id, {"leadops/answered": _ids(report.dispatches.answered)})
     if "message_drafts" in selected:
         rows = {"dagster/row_count": total(house.engine, "message_drafts")}
-        yield result("message_drafts", report.drafts, seconds, writer=house.writer.name, **rows)
+        newest = preview(
+            house.engine,
+            """select d.touch_id, t.lead_id, d.template, d.writer, d.neutral_slots, d.tokens,
+            round(d.cost_usd::numeric, 6) as cost_usd, d.drafted_at
+            from touches t join message_drafts d using (touch_id)
+            where t.lead_id = any(string_to_array(:leads, ' '))
+            order by d.drafted_at desc, d.draft_id limit 10""",
+            leads=" ".join(sorted(report.drafts.lead_ids)[:MAX_IDS]),
+        )
+        yield result(
+            "message_drafts", report.drafts, seconds, writer=house.writer.name, newest=newest, **rows
+        )
     if "dispatches" in selected:
         why = preview(
             house.engine,
@@ -134,6 +159,13 @@ def _send(house: House, selected: set[str]) -> Iterator[Materialized]:
         yield result(
             "dispatches", report.dispatches, seconds, provider=house.email.name, every_touch=why, **rows
         )
+
+
+def _ids(lead_ids: set[str]) -> str:
+    """Ids for a run's tag: enough to find a lead's run by, never a wall."""
+    shown = " ".join(sorted(lead_ids)[:TAGGED_IDS])
+    more = len(lead_ids) - TAGGED_IDS
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _send_all(house: House) -> OutreachReport:
