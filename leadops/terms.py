@@ -400,6 +400,7 @@ class SendResult:
     message_id: str | None = None  # the Message-ID on the wire, when the provider tells
     detail: str = ""  # a code, never a person's data
     retry_after_s: float | None = None
+    ours: bool = False  # RETRY for our own trouble (key, budget): no attempt of the lead's
 
 
 def stable_id(prefix: str, *parts: str) -> str:

@@ -26,6 +26,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9_.~-]{1,200}")
 _MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
 _ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+@[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+")
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+_WEB_ADDRESS = re.compile(r"https?://[!#-+\--;=?-~]+")  # printable ASCII without " < > and the comma
 _LONGEST_LINE = 998  # octets, RFC 5322
 _LONGEST_NAME = 60
 _LONGEST_ENCODED_NAME = 45
@@ -70,7 +71,7 @@ def _policy() -> policy.EmailPolicy[EmailMessage]:
     headers.map_to_type("subject", _Subject)
     for name in ("message-id", "in-reply-to", "references"):
         headers.map_to_type(name, _IdPerLine)
-    for name in ("list-unsubscribe", "x-leadops-touch", "reply-to"):
+    for name in ("list-unsubscribe", "list-unsubscribe-post", "x-leadops-touch", "reply-to"):
         headers.map_to_type(name, _OneLine)
     return policy.SMTP.clone(header_factory=headers)
 
@@ -85,10 +86,19 @@ def message_id_for(touch_id: str, domain: str) -> str:
     return f"<{touch_id}@{domain.lower()}>"
 
 
-def body_text(draft: Draft, mailbox: Mailbox, sender: Sender) -> str:
-    """The whole text of the message: the draft's body, signature, postal address, how to opt out."""
+def unsubscribe_url(public_url: str, token: str) -> str:
+    """Where a person with this reply token opts out: GET shows a page, only POST does it (R12)."""
+    return f"{public_url.rstrip('/')}/u/{token}"
+
+
+def body_text(draft: Draft, mailbox: Mailbox, sender: Sender, unsubscribe_url: str | None = None) -> str:
+    """The whole text of the message: the draft's body, signature, postal address, how to opt out.
+
+    The link to opt out, where there is one, ends the last line, after the words.
+    """
     signature = sender.signature.strip().replace(MAILBOX_NAME, mailbox.name)
-    parts = (draft.body.strip("\n"), signature, f"{sender.postal_address.strip()}\n{sender.opt_out_line}")
+    stop = f"{sender.opt_out_line} {unsubscribe_url}" if unsubscribe_url else sender.opt_out_line
+    parts = (draft.body.strip("\n"), signature, f"{sender.postal_address.strip()}\n{stop}")
     text = "\n\n".join(part for part in parts if part) + "\n"
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
@@ -105,13 +115,15 @@ def compose(
     message_id: str,
     thread: tuple[str, ...],
     date: datetime,
+    unsubscribe_url: str | None = None,
 ) -> bytes:
     """The message as bytes with CRLF line ends.
 
     ``thread`` holds the Message-IDs already sent in this thread, oldest first, as they were on the wire;
-    ``date`` is aware. A recipient's name that is no plain name is left out. Raises BadInput:
-    ``invalid_header`` (a line break or worse in a header), ``address_not_ascii`` (needs SMTPUTF8, which
-    few providers offer), ``naive_date``.
+    ``date`` is aware. A recipient's name that is no plain name is left out. With ``unsubscribe_url``
+    (ASCII, http or https; one click needs https) the message offers it beside the mailto (RFC 8058).
+    Raises BadInput: ``invalid_header`` (a line break or worse in a header), ``address_not_ascii`` (needs
+    SMTPUTF8, which few providers offer), ``naive_date``.
     """
     if date.tzinfo is None:
         raise BadInput("naive_date", f"touch {touch_id}: the date has no time zone; give an aware UTC time")
@@ -126,9 +138,11 @@ def compose(
     if thread:
         message["In-Reply-To"] = thread[-1]
         message["References"] = " ".join(_references(thread))
-    message["List-Unsubscribe"] = _list_unsubscribe(sender, reply_token)
+    message["List-Unsubscribe"] = _list_unsubscribe(sender, reply_token, unsubscribe_url)
+    if unsubscribe_url is not None:
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message["X-Leadops-Touch"] = touch_id
-    _set_body(message, body_text(draft, mailbox, sender))
+    _set_body(message, body_text(draft, mailbox, sender, unsubscribe_url))
     return message.as_bytes(policy=_SMTP)
 
 
@@ -147,9 +161,16 @@ def _references(thread: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(thread))
 
 
-def _list_unsubscribe(sender: Sender, reply_token: str) -> str:
+def _list_unsubscribe(sender: Sender, reply_token: str, url: str | None) -> str:
     address = quote(sender.unsubscribe_mailto, safe="@+")
-    return f"<mailto:{address}?subject=unsubscribe%20{quote(reply_token, safe='')}>"
+    mailto = f"<mailto:{address}?subject=unsubscribe%20{quote(reply_token, safe='')}>"
+    if url is None:
+        return mailto
+    found = f"<{url}>, {mailto}"
+    # It must stay on one line, so the whole of it must fit on one.
+    if not _WEB_ADDRESS.fullmatch(url) or len(f"List-Unsubscribe: {found}") > _LONGEST_LINE:
+        _refuse("invalid_header", "List-Unsubscribe", "LEADOPS_PUBLIC_URL is a short ASCII http(s) address")
+    return found
 
 
 def _mailbox_address(mailbox: Mailbox) -> Address:

@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from leadops.domain import eligibility
 from leadops.domain.keys import Keyring
-from leadops.domain.mail import compose, message_id_for
+from leadops.domain.mail import compose, message_id_for, unsubscribe_url
 from leadops.errors import LeadopsError
 from leadops.playbook.model import Playbook, Template
 from leadops.providers.crm.port import RawRow
@@ -63,6 +63,7 @@ class Outreach:
     keyring: Keyring
     writer: SlotWriter
     email: EmailPort
+    public_url: str | None = None
 
 
 @dataclass(slots=True)
@@ -218,6 +219,8 @@ def _one(
     except Exception as error:  # noqa: BLE001 - a broken adapter says nothing about whether bytes left
         result = SendResult(Outcome.AMBIGUOUS, detail=f"adapter_{type(error).__name__}")
     _record(house, loaded, token, result, clock, report)
+    if result.outcome is Outcome.ACCEPTED:
+        report.answered.add(loaded.touch["lead_id"])
     if result.outcome is Outcome.REJECTED and (status := _ADDRESS_FAULT.search(result.detail)):
         _tell_bounce(house, touch_id, handed.recipient, status[0], clock())
     report.lead_ids.add(loaded.touch["lead_id"])
@@ -358,6 +361,7 @@ def _freeze(
         message_id=message_id,
         thread=tuple(m for m, _ in thread),
         date=now,
+        unsubscribe_url=unsubscribe_url(house.public_url, fresh.reply_token) if house.public_url else None,
     )
     draft_id = drafts.draft_id_of(touch["touch_id"])
     touches.hand_over(

@@ -44,7 +44,7 @@ def settle(
         touches.record_unknown(connection, touch_id, token, result.detail, now=now)
         return "unknown"
     attempts = loaded.touch["attempts"] + 1
-    if result.outcome is Outcome.RETRY and attempts < playbook.delivery.max_attempts:
+    if result.outcome is Outcome.RETRY and (result.ours or attempts < playbook.delivery.max_attempts):
         due = now + backoff(playbook.delivery, attempts, result.retry_after_s)
         again = touches.defer(connection, touch_id, token, TouchReason.PROVIDER_RETRY, due, result.detail)
         return "retry" if again else "late_outcome"
@@ -106,6 +106,7 @@ def reconcile(
         arrived = touches.with_receipt(connection, [t["touch_id"] for t in found])
     patience = timedelta(minutes=playbook.delivery.receipt_wait_minutes) if email.tells_later else timedelta()
     for touch in found:
+        result: SendResult | None
         if touch["touch_id"] in arrived:
             result = SendResult(Outcome.ACCEPTED, detail="receipt")
         elif touch["provider"] == email.name and now < touch["settled_at"] + patience:

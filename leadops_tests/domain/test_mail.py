@@ -175,6 +175,72 @@ def test_list_unsubscribe_is_never_folded() -> None:
     assert not header_lines(raw)[at + 1].startswith((" ", "\t"))
 
 
+# --- one click (RFC 8058)
+
+LINK = "https://hooks.northwind.example/u/tok_123"
+MAILTO = "<mailto:unsubscribe@northwind.example?subject=unsubscribe%20tok_123>"
+
+
+def test_a_link_to_opt_out_is_offered_beside_the_address_on_one_line() -> None:
+    raw = compose(unsubscribe_url=LINK)
+    assert f"List-Unsubscribe: <{LINK}>, {MAILTO}" in header_lines(raw)
+    assert "List-Unsubscribe-Post: List-Unsubscribe=One-Click" in header_lines(raw)
+    assert not parsed(raw).defects
+
+
+def test_without_a_link_there_is_no_one_click() -> None:
+    raw = compose()
+    assert f"List-Unsubscribe: {MAILTO}" in header_lines(raw)
+    assert parsed(raw)["List-Unsubscribe-Post"] is None
+    assert "http" not in text_of(raw)
+
+
+def test_the_last_line_says_how_to_stop_and_then_offers_the_link() -> None:
+    last = text_of(compose(unsubscribe_url=LINK)).rstrip("\n").split("\n")[-1]
+    assert last == f"{SENDER.opt_out_line} {LINK}"
+    assert text_of(compose(unsubscribe_url=LINK)).replace(f" {LINK}", "") == text_of(compose())
+
+
+@pytest.mark.parametrize("public", ["https://hooks.northwind.example", "https://hooks.northwind.example//"])
+def test_the_link_is_made_of_the_public_address_and_the_token(public: str) -> None:
+    assert mail.unsubscribe_url(public, "tok_123") == LINK
+
+
+def test_the_line_of_a_long_link_is_not_folded_and_one_too_long_is_refused() -> None:
+    longest = 998 - len("List-Unsubscribe: <>, ") - len(MAILTO)
+    fits = "https://x.example/".ljust(longest, "u")
+    raw = compose(unsubscribe_url=fits)
+    assert f"List-Unsubscribe: <{fits}>, {MAILTO}" in header_lines(raw)
+    assert max(map(len, raw.split(b"\r\n"))) == 998
+    with pytest.raises(BadInput):
+        compose(unsubscribe_url=fits + "u")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        "hooks.northwind.example/u/t",
+        "ftp://x.example/u/t",
+        "javascript:alert(1)",
+        "https://x.example/u/t>, <mailto:evil@x.example",
+        "https://x.example/u/a,b",
+        "https://x.example/u/a b",
+        "https://x.example/u/\r\nBcc: evil@x.example",
+        "https://müller.example/u/t",
+        'https://x.example/"',
+        "https://x.example/\x7f",
+        "https://",
+    ],
+)
+def test_a_link_that_is_none_is_refused(bad: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        compose(unsubscribe_url=bad)
+    assert caught.value.code == "invalid_header"
+    assert "LEADOPS_PUBLIC_URL" in str(caught.value)
+    assert "evil" not in str(caught.value)
+
+
 def test_message_id_is_made_of_the_touch() -> None:
     assert mail.message_id_for("tch_1", "Mail.Northwind.example") == "<tch_1@mail.northwind.example>"
 

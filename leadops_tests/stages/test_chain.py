@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
+from leadops.providers.crm.files import FilesCrm
 from leadops_tests.house import DEMO, World, house_of, wire
 
 
@@ -57,3 +59,26 @@ def test_without_an_answer_the_sequence_runs_to_its_end(world: World) -> None:
         "state": "finished_no_reply",
         "exit_reason": "completed",
     }
+
+
+def test_a_crm_that_breaks_loses_no_write_back_and_stops_nothing(engine: Engine, tmp_path: Path) -> None:
+    class Broken(FilesCrm):
+        broken = True
+
+        def write(self, items: Any) -> Any:
+            if self.broken:
+                raise RuntimeError("anna@acme.example")
+            return super().write(items)
+
+    crm = Broken(tmp_path / "crm")
+    world = World(house_of(engine, tmp_path, crm=crm), tmp_path)
+    world.post(wire("demo_requested", at=world.now, **DEMO))
+    world.run()
+    owed = world.rows("select state, detail from crm_writebacks")
+    assert owed
+    assert {(o["state"], o["detail"]) for o in owed} == {("pending", "crm_RuntimeError")}
+    assert len(world.outbox()) == 1
+    crm.broken = False
+    world.later(minutes=5)
+    world.run()
+    assert {o["state"] for o in world.rows("select state from crm_writebacks")} == {"done"}

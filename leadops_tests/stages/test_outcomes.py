@@ -338,3 +338,16 @@ def test_a_refusal_about_the_address_is_a_hard_bounce_and_one_about_the_sender_i
     assert world.one("select state from enrolments") == state
     world.go(world.now + timedelta(days=30))
     assert len(refusing.calls) == 1
+
+
+def test_a_wrong_key_for_two_days_costs_no_lead_its_answer(world: World, email: Scripted) -> None:
+    (first, *_) = _three(world)
+    email.answer = lambda _: SendResult(Outcome.RETRY, detail="sendgrid_key", ours=True)
+    for _ in range(48):
+        send(world)
+        world.later(hours=1)
+    assert _states(world)[first][:2] == ("planned", "provider_retry")
+    email.answer = lambda _: SendResult(Outcome.ACCEPTED)
+    world.later(hours=1)
+    send(world)
+    assert {s[0] for s in _states(world).values()} == {"sent"}
