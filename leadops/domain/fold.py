@@ -23,6 +23,7 @@ from leadops.domain.addresses import (
     normalise_phone,
     registrable_domain,
 )
+from leadops.domain.clicks import human_clicks
 from leadops.terms import (
     HUMAN_REPLY_CLASSES,
     LEAD_KINDS,
@@ -90,7 +91,7 @@ def fold(
     latest = _latest(people)
     recycled_at = _last(_disposed(ordered, Disposition.RECYCLE))
     stops = _stops(ordered, known, soft_bounces_to_suppress)
-    clicks = [e for e in ordered if e.kind is EventKind.EMAIL_CLICKED and is_human(e)]
+    clicks = human_clicks(ordered)  # bots and unknown never escalate (R13)
     human_replies = [e for e in ordered if known.get(e.event_id) in HUMAN_REPLY_CLASSES]
     engaged = [e for e in ordered if e.kind in (EventKind.PAGE_VIEWED, EventKind.PRICING_VIEWED)]
     first_name, last_name, name = _names(latest)
@@ -139,11 +140,6 @@ def fold(
         recycled_at=recycled_at,
         event_count=len(ordered),
     )
-
-
-def is_human(event: LeadEvent) -> bool:
-    """A click counts as a person's only when its source says so; bots and unknown never escalate (R13)."""
-    return event.properties.get("actor") == "human"
 
 
 def _live_calls(ordered: Sequence[LeadEvent]) -> list[LeadEvent]:

@@ -189,3 +189,11 @@ def finish_due(connection: Connection, *, now: datetime, limit: int) -> list[dic
     return end(connection, reached, EnrolmentState.FINISHED_NO_REPLY, ExitReason.COMPLETED, now=now) + end(
         connection, never, EnrolmentState.FAILED, ExitReason.ALL_TOUCHES_FAILED, now=now
     )
+
+
+_BY_TOKEN = sql("select 1 from enrolments where reply_token = :token")
+
+
+def is_reply_token(connection: Connection, token: str) -> bool:
+    """Whether this is the reply token of a conversation of ours."""
+    return bool(rows(connection, _BY_TOKEN, token=token))

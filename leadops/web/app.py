@@ -12,62 +12,42 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from secrets import compare_digest, token_hex
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 from anyio import CapacityLimiter, to_thread
-from sqlalchemy import exc as sql_errors
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
-from leadops.errors import LeadopsError
+from leadops.web.answers import (
+    RETRY_AFTER_S,
+    IngestAnswer,
+    database_gone,
+    describe,
+    error_answer,
+    not_stored,
+)
 from leadops.web.body import RequestError, as_items, check_headers, parse_events, read_body
 
 BODY_TIMEOUT_S = 30.0
-RETRY_AFTER_S = 5
 INGEST_THREADS = 16  # more would only queue for database connections
+
+__all__ = ["answer_body", "create_app", "database_gone"]
 
 log = logging.getLogger("leadops.web")
 
-DATABASE_GONE: tuple[type[Exception], ...] = (
-    sql_errors.OperationalError,
-    sql_errors.InterfaceError,
-    sql_errors.TimeoutError,
-    OSError,
-)
-# Codes of `leadops.store.engine.StoreError`: it does not answer; it has no tables yet.
-NOT_THERE_YET = frozenset({"db_unreachable", "db_42P01"})
-
-
-class ItemAnswer(Protocol):
-    """What became of one event of the request."""
-
-    @property
-    def index(self) -> int: ...
-    @property
-    def event_id(self) -> str | None: ...
-    @property
-    def source_event_id(self) -> str | None: ...
-    @property
-    def duplicate(self) -> bool: ...
-    @property
-    def reason(self) -> str | None: ...
-
-
-class IngestAnswer(Protocol):
-    """What became of all of them; `leadops.stages.ingest.IngestReport` is one."""
-
-    @property
-    def items(self) -> Sequence[ItemAnswer]: ...
-
 
 def create_app(
-    ingest: Callable[[list[dict[str, Any]]], IngestAnswer], key: str, ready: Callable[[], bool]
+    ingest: Callable[[list[dict[str, Any]]], IngestAnswer],
+    key: str,
+    ready: Callable[[], bool],
+    more: Sequence[BaseRoute] = (),
 ) -> Starlette:
-    """The application. `ingest` and `ready` may block: they run in threads.
+    """The application. `ingest` and `ready` may block: they run in threads. `more`: the routes of webhooks
+    and pages, each with an authentication of its own.
 
     `ingest` returns one item per event (`reason` set: quarantined). If it raises, part of the events may
     be stored; the sender is told to come again with all of them, which stores none twice.
@@ -79,6 +59,7 @@ def create_app(
         Route("/v1/events", _Events(ingest, key).post, methods=["POST"]),
         Route("/healthz", _healthz, methods=["GET"]),
         Route("/readyz", _Readiness(ready).get, methods=["GET"]),
+        *more,
     ]
     return Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
 
@@ -119,7 +100,7 @@ class _Events:
     async def _answer(self, request: Request, request_id: str) -> Response:
         # Before the body is read: a stranger must not make us buffer a megabyte.
         if not self._authorized(request.headers.get("authorization", "")):
-            return _error(
+            return error_answer(
                 401,
                 "the bearer key is missing or wrong (Authorization: Bearer LEADOPS_INGEST_KEY)",
                 {"WWW-Authenticate": 'Bearer realm="leadops"'},
@@ -130,11 +111,11 @@ class _Events:
                 raw = await read_body(request)
             events = parse_events(raw)
         except RequestError as refused:
-            return _error(refused.status, str(refused))
+            return error_answer(refused.status, str(refused))
         except TimeoutError:
-            return _error(408, f"the body did not arrive within {BODY_TIMEOUT_S:.0f} seconds")
+            return error_answer(408, f"the body did not arrive within {BODY_TIMEOUT_S:.0f} seconds")
         except ClientDisconnect:
-            return _error(400, "the connection closed before the body was complete")
+            return error_answer(400, "the connection closed before the body was complete")
         return await self._store(as_items(events), request_id)
 
     async def _store(self, events: list[dict[str, Any]], request_id: str) -> Response:
@@ -143,7 +124,7 @@ class _Events:
         try:
             answer = await to_thread.run_sync(partial(self._ingest, events), limiter=self._limiter)
         except Exception as error:  # noqa: BLE001 - the sender needs an answer whatever happened
-            return _not_stored(error, request_id)
+            return not_stored(error, request_id)
         status, body = answer_body(answer)
         log.info(
             "request %s: stored %d, duplicates %d, quarantined %d",
@@ -188,46 +169,6 @@ class _Readiness:
 async def _healthz(request: Request) -> Response:
     del request
     return JSONResponse({"status": "ok"})
-
-
-def describe(error: BaseException) -> str:
-    """An error for the log: type, our code, and where. Never its text, which may quote a person's data."""
-    code = f" [{error.code}]" if isinstance(error, LeadopsError) else ""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
-    return f"{type(error).__name__}{code}{where}"
-
-
-def database_gone(error: BaseException) -> bool:
-    """True when `error`, or what it was raised from, says that the database cannot be reached now."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, DATABASE_GONE) or getattr(seen, "code", None) in NOT_THERE_YET:
-            return True
-        if isinstance(seen, sql_errors.DBAPIError) and seen.connection_invalidated:
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
-
-
-def _not_stored(error: Exception, request_id: str) -> Response:
-    retry = {"Retry-After": str(RETRY_AFTER_S)}
-    if database_gone(error):
-        log.warning("request %s: database unreachable: %s", request_id, describe(error))
-        return _error(
-            503,
-            "the database is unreachable; send the same request again, what is stored already stays single",
-            retry,
-        )
-    log.error("request %s: %s", request_id, describe(error))
-    message = f"not everything was stored; send the same request again (if it stays: {request_id} in the log)"
-    return _error(500, message, retry)
-
-
-def _error(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse({"error": message}, status_code=status, headers=headers)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -29,18 +29,23 @@ def check_headers(headers: Mapping[str, str]) -> None:
         raise RequestError(415, "send Content-Type: application/json")
     if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise RequestError(415, "compressed bodies are not accepted; send plain JSON")
+    check_length(headers, MAX_BYTES)
+
+
+def check_length(headers: Mapping[str, str], limit: int) -> None:
+    """Raise RequestError for a body that announces itself as longer than ``limit`` bytes."""
     length = headers.get("content-length", "")
-    if length.isdigit() and int(length) > MAX_BYTES:
-        raise _too_long()
+    if length.isascii() and length.isdigit() and int(length[:20]) > limit:
+        raise too_long(limit)
 
 
-async def read_body(request: Request) -> bytes:
-    """The body, never more of it than MAX_BYTES in memory (a chunked one announces no length)."""
+async def read_body(request: Request, limit: int = MAX_BYTES) -> bytes:
+    """The body, never more of it than ``limit`` in memory (a chunked one announces no length)."""
     chunks = bytearray()
     async for chunk in request.stream():
         chunks += chunk
-        if len(chunks) > MAX_BYTES:
-            raise _too_long()
+        if len(chunks) > limit:
+            raise too_long(limit)
     return bytes(chunks)
 
 
@@ -68,8 +73,9 @@ def as_items(events: list[Any]) -> list[dict[str, Any]]:
     return [event if isinstance(event, dict) else {NOT_AN_OBJECT: event} for event in events]
 
 
-def _too_long() -> RequestError:
-    return RequestError(413, f"at most {MAX_BYTES} bytes in one request; send fewer events at a time")
+def too_long(limit: int) -> RequestError:
+    """The refusal of a body of more than ``limit`` bytes."""
+    return RequestError(413, f"at most {limit} bytes in one request; send less at a time")
 
 
 def _no_such_number(name: str) -> NoReturn:
