@@ -21,14 +21,14 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 from packaging.version import Version, parse
 
-from leadops.metrics import read
+from leadops.metrics import plots, read
 from leadops.metrics.build import as_of_arguments, parse_as_of, rebuild_lock
 from leadops.metrics.prepare import ensure_manifest
 from leadops.metrics.project import PROJECT_DIR, dbt_environment, dbt_executable
 from leadops.settings import settings
 
-PREVIEWED = frozenset({"conversion_by_tier", "conversion_cube"})
 PREVIEW_ROWS = 20
+PLOTTED_ROWS = 2000
 _RUNS_KEPT = 10
 
 
@@ -107,16 +107,27 @@ def metric_tables(
 
 
 def _described(event: Any, url: str) -> Any:
-    """A model's event with its row count and, for the tables people read first, a preview."""
+    """A model's event with its row count and, for the tables people read, a preview and a plot."""
     if not isinstance(event, dg.Output | dg.AssetMaterialization):
         return event
     model = str(event.metadata["unique_id"].value).rsplit(".", 1)[-1]
     with read.opened(url) as connection:
         metadata: dict[str, Any] = {"dagster/row_count": read.count_rows(connection, model)}
-        if model in PREVIEWED:
-            preview = read.read_table(connection, model, limit=PREVIEW_ROWS).headline().markdown()
-            metadata["preview"] = dg.MetadataValue.md(preview)
+        if model in plots.PLOTS:
+            metadata |= _shown(read.read_table(connection, model, limit=PLOTTED_ROWS))
     return event.with_metadata({**event.metadata, **metadata})
+
+
+def _shown(table: read.MetricTable) -> dict[str, Any]:
+    """What the UI shows of a table: the moment it speaks of, its first rows, its plot."""
+    shown: dict[str, Any] = {"preview": dg.MetadataValue.md(table.preview(PREVIEW_ROWS).markdown())}
+    if (as_of := table.as_of()) is not None:
+        shown["as_of"] = dg.MetadataValue.timestamp(as_of)
+    try:
+        plot = plots.markdown(table)
+    except Exception as error:  # noqa: BLE001 - a table that was built is not lost for want of a picture
+        return shown | {"plot_failed": type(error).__name__}
+    return shown | ({"plot": dg.MetadataValue.md(plot)} if plot else {})
 
 
 def _run_folder(run_id: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,40 @@ HEADLINE = (
     "verdict",
 )
 """The columns of the wide tables that a person reads first."""
+
+_RATE = ("{}", "{}_low", "{}_high", "{}_verdict")
+PREVIEW = {
+    "contact_rate": (
+        "leads",
+        "contacted",
+        *(part.format("contact_rate") for part in _RATE),
+        "contact_rate_mature",
+    ),
+    "meeting_booked_rate": (
+        "leads",
+        "meetings_booked",
+        *(part.format("meeting_booked_rate") for part in _RATE),
+        "meeting_booked_rate_mature",
+    ),
+    "sequence_completion": (
+        "sequences_started_mature",
+        "sequences_completed",
+        *(part.format("sequence_completion_rate") for part in _RATE),
+        "completed_or_good_exit_rate",
+    ),
+    "won_rate": ("leads", "won", *(part.format("won_rate") for part in _RATE)),
+    "time_to_first_attempt": (
+        "n_with_time",
+        "n_never_sent",
+        "n_held_by_policy",
+        "ttfa_p50_s",
+        "ttfa_p95_s",
+        "ttfa_within_90s",
+        "ttfa_within_5min",
+        "ttfa_within_60min",
+    ),
+}
+"""What a preview of the narrow tables shows beside their keys."""
 
 KEYS = ("slice", "slice_value", "cohort_month", "source", "tier", "variant", "as_of")
 _FEW = 14
@@ -60,6 +95,13 @@ class MetricTable:
         wanted = self.only([*keys, *HEADLINE])
         return wanted if len(wanted.columns) > len(keys) + 2 else self
 
+    def preview(self, rows: int) -> MetricTable:
+        """What a person looks at first: the first rows of the columns that say most."""
+        wanted = PREVIEW.get(self.name)
+        keys = [name for name in self.columns if name in KEYS and name != "as_of"]
+        narrow = self.only([*keys, *wanted]) if wanted else self.headline()
+        return MetricTable(narrow.name, narrow.columns, narrow.rows[:rows])
+
     def as_of(self) -> datetime | None:
         """The moment the rows speak of, where the table says and has rows."""
         moments = self.only(["as_of"]).rows
@@ -73,7 +115,7 @@ class MetricTable:
         """A markdown table of the cells as a person reads them."""
         lines = ["| " + " | ".join(self.columns) + " |", "|" + "---|" * len(self.columns)]
         for row in self.rows:
-            cells = (cell(n, v).replace("|", "\\|") for n, v in zip(self.columns, row, strict=True))
+            cells = (_as_text(cell(n, v)) for n, v in zip(self.columns, row, strict=True))
             lines.append("| " + " | ".join(cells) + " |")
         return "\n".join(lines)
 
@@ -140,6 +182,14 @@ def cell(name: str, value: Any) -> str:
     if name.startswith(("ttfa_p", "seconds")):
         return f"{value:.1f}"
     return f"{value:.1%}" if "rate" in name or name.startswith("ttfa_within") else f"{value:g}"
+
+
+_MARKS = re.compile(r"([\\\\`*_\[\]<>|$])")
+
+
+def _as_text(value: str) -> str:
+    """A cell in markdown as the characters it is: a source may be called anything."""
+    return _MARKS.sub(r"\\\1", " ".join(value.split()))
 
 
 def _columns(connection: Connection, name: str) -> set[str]:
