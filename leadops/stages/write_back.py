@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
 from leadops.playbook.model import Delivery
 from leadops.providers.crm.port import CrmPort, Writeback, WritebackResult
+from leadops.stages.drafting import code_of
 from leadops.stages.report import Report
 from leadops.stages.settle import backoff
 from leadops.store import crm as outbox
@@ -41,7 +43,7 @@ def write_back(
         for c in sorted(claimed, key=lambda c: (c["created_at"], c["dedupe_key"]))
     ]
     attempts = {c["dedupe_key"]: c["attempts"] for c in claimed}
-    results = crm.write(items) if items else []
+    results = _told(crm, items) if items else []
     with transaction(engine) as connection:
         done = [r.dedupe_key for r in results if r.outcome is Outcome.ACCEPTED]
         outbox.writebacks_done(connection, done, now=now)
@@ -58,6 +60,15 @@ def write_back(
         report.pending = outbox.writebacks_pending(connection)
     report.lead_ids |= {c["lead_id"] for c in claimed}
     return report
+
+
+def _told(crm: CrmPort, items: Sequence[Writeback]) -> list[WritebackResult]:
+    """A CRM that cannot be reached at all, or an adapter that breaks, has taken nothing for certain."""
+    try:
+        return crm.write(items)
+    except Exception as error:  # noqa: BLE001 - whatever it met, every item is told again
+        code = code_of(error, "crm")
+        return [WritebackResult(item.dedupe_key, Outcome.RETRY, code) for item in items]
 
 
 def _again(
