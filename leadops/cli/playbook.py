@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from leadops.domain import mail, sequencing, slots, timing
+from leadops.domain import mail, sequencing, slots, slots_judged, timing
 from leadops.errors import LeadopsError
 from leadops.playbook import loader
 from leadops.playbook.loader import LoadedPlaybook, PlaybookError
@@ -262,10 +262,19 @@ def _preview_variant(
                 "why": dict(touch.why),
                 "message": _message(loaded, touch, evidence, email, known),
                 "neutral": _message(loaded, touch, {}, email, neutral),
+                "choices": _choices(loaded, touch),
             }
             for touch in touches
         ],
     }
+
+
+def _choices(loaded: LoadedPlaybook, touch: PlannedTouch) -> dict[str, list[str]]:
+    """Slot that a language model chooses: the line it stands in, once per entry of its list."""
+    playbook = loaded.playbook
+    lists = {"pain_points": playbook.pain_points, "case_studies": playbook.case_studies}
+    found = slots_judged.alternatives(loaded.templates[touch.template], lists)
+    return {slot: list(lines) for slot, lines in found.items()}
 
 
 def _message(
@@ -328,6 +337,10 @@ def _print_variant(found: dict[str, Any], zone: timing.Zone) -> None:
         if step["neutral"]["body"] != step["message"]["body"]:
             typer.echo("--- with nothing known about the lead")
             _print_message(step["neutral"])
+        for slot, lines in step["choices"].items():
+            typer.echo(f"--- {slot}, where a language model chooses (LEADOPS_WRITER=openai)")
+            for line in lines:
+                typer.echo(line)
 
 
 def _print_message(message: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from leadops.domain import suspicion
 from leadops.errors import BadInput
@@ -143,18 +143,30 @@ def _title(part: str) -> str:
 
 
 def fill(template: Template, evidence: Mapping[str, str]) -> tuple[SlotValue, ...]:
-    """A value for every declared slot, in the template's order: cleaned evidence or the neutral phrase."""
+    """A value for every declared slot, in the template's order: cleaned evidence or the neutral phrase.
+
+    What takes judgement is neutral here: an entry to choose, a passage to quote.
+    """
     return tuple(_filled(slot, spec, evidence) for slot, spec in template.slots.items())
 
 
 def _filled(slot: str, spec: SlotSpec, evidence: Mapping[str, str]) -> SlotValue:
-    if spec.evidence is None:
+    if spec.evidence is None or spec.is_judged:
         return SlotValue(slot, spec.neutral, NEUTRAL)
-    cleaner = clean_name if spec.evidence in _NAME_PATHS else clean
-    value = cleaner(evidence.get(spec.evidence), spec.max_length)
+    value = cleaner_of(spec)(evidence.get(spec.evidence), spec.max_length)
     if value is None:
         return SlotValue(slot, spec.neutral, NEUTRAL)
     return SlotValue(slot, value, spec.evidence)
+
+
+def is_name_path(path: str) -> bool:
+    """Whether this evidence is part of a person's name."""
+    return path in _NAME_PATHS
+
+
+def cleaner_of(spec: SlotSpec) -> Callable[[str | None, int], str | None]:
+    """How evidence of this slot is cleaned: (value, longest) to the value fit to stand there, or None."""
+    return clean_name if spec.evidence in _NAME_PATHS else clean
 
 
 def draft(

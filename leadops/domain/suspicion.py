@@ -22,7 +22,18 @@ _LINK = re.compile(
     r"//|\\|@|www\.|\b(?:https?|hxxps?|ftp|mailto|tel|javascript|data)\s*:"
     r"|[^\W_][.。．｡]\s?[^\W\d_]{2,}\s*/|[^\W_][.。．｡][^\W\d_]{2}"
     r"|\b(?:dot|\(dot\)|\[dot\]|punkt)\s+(?:com|net|org|io|de|ru|info|xyz)\b"
+    r"|[(\[]\s*(?:at|dot|punkt)\s*[)\]]|\bslash\b"
 )
+_MONEY = r"(?:usd|eur|gbp|chf|cad|aud|inr|jpy|euros?|dollars?|pounds?|bucks|francs?|yen|rubles?|rupees?)"
+_DIGIT = r"(?:zero|one|two|three|four|five|six|seven|eight|nine)"
+_PRICE = re.compile(
+    rf"\d[\d.,]*\s?(?:k\s?)?{_MONEY}\b|\b{_MONEY}\s?\d"
+    r"|\d\s?k?\s?(?:per|a|an|each|every|/)\s?(?:month|year|week|day|seat|user|head)\b"
+    r"|\b1-8\d\d\b|\bhalf[- ]price\b|\b(?:percent|per cent)\s+off\b"
+)
+# A number said in words, or letters set apart so that no list finds the word.
+_SPELT = re.compile(rf"(?:\b{_DIGIT}\b[\s-]*){{3,}}|(?:\b[^\W\d_]\b[\s.-]+){{3,}}[^\W\d_]\b")
+_SCRIPTS = ("LATIN", "CYRILLIC", "GREEK")
 _SENTENCE = re.compile(r"[^\W\d_]{5,}[.]\s|[!?;:]\s*\S|[。！？]")
 
 _ORDERS = re.compile(
@@ -33,15 +44,16 @@ _ORDERS = re.compile(
     r"|\b(?:system|developer|assistant|hidden)\s+(?:prompt|message|instruction|role)"
     r"|\b(?:prompt|instructions?|placeholder|template)\b"
     r"|^(?:please\s+)?(?:say|write|tell|mention|claim|state|output|print|repeat|translate|reply|respond"
-    r"|answer|send|click|call|visit|confirm|verify|add|insert|include|append|begin|end|stop|unsubscribe)\b"
+    r"|answer|send|click|call|visit|confirm|verify|add|put|fill|insert|include|append|begin|end|stop|unsubscribe)\b"
     r"|\b(?:and|then|also|please|to|must|always|never|just|instead|,)\s+"
     r"(?:say|write|tell|mention|claim|state|output|print|repeat|reply|respond|click|confirm|append)\b"
 )
 _PROMISES = re.compile(
-    r"\b(?:guarantee\w*|garanti\w*|approved|fda|certified|refund\w*|discount\w*|rabatt\w*|gratis|kostenlos"
+    r"\b(?:guarantee\w*|garanti\w*|approved|fda|certified|refund\w*|discount\w*|rabatt\w*|gratis|kostenlos\w*"
     r"|gratuit\w*|for free|free (?:gift|money|trial|of charge)|winner|you(?:'ve| have)? won|prize|lottery"
-    r"|congratulations|bitcoin|btc|crypto|casino|viagra|invest now|wire transfer|bank account|password|urgent"
-    r"|verify your|your account|suspended|opt[- ]?out|unsubscrib\w*|endorse\w*|recommend\w* by)\b|%\s*off\b"
+    r"|congratulations|bitcoin|btc|crypto|casino|viagra|invest now|wire transfer|bank account|password"
+    r"|urgent\w*|verify your|your account|suspended|opt[- ]?out|unsubscrib\w*|endorse\w*|recommend\w* by"
+    r"|security (?:alert|notice|warning)|wire (?:it|to))\b|%\s*off\b"
 )
 
 
@@ -78,11 +90,23 @@ def is_suspicious(text: str) -> bool:
     return (
         bool(_LINK.search(seen))
         or bool(_SENTENCE.search(seen))
+        or bool(_PRICE.search(seen) or _SPELT.search(seen))
+        or has_mixed_scripts(text)
         or len(seen.split()) > _MOST_WORDS
         or _is_number(seen)
         or not any(c.isalnum() for c in seen)
         or any(pattern.search(form) for pattern in (_ORDERS, _PROMISES) for form in (seen, plain))
     )
+
+
+def has_mixed_scripts(text: str) -> bool:
+    """True where one word has letters of two alphabets that look alike: Latin, Cyrillic, Greek."""
+    return any(len(_alphabets(word)) > 1 for word in text.split())
+
+
+def _alphabets(word: str) -> set[str]:
+    names = (unicodedata.name(char, "") for char in word if char.isalpha() and char != "µ")
+    return {script for name in names for script in _SCRIPTS if name.startswith(script)}
 
 
 def _is_number(text: str) -> bool:

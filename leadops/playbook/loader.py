@@ -1,7 +1,8 @@
 """Playbook files to a checked playbook: everything wrong is found in one go, each with file and line.
 
 Shape and rules of the fields: ``model.py``. YAML itself: ``yaml_lines.py``. Template files:
-``template_files.py``. Here is what needs several of them: names that must exist elsewhere.
+``template_files.py``. Lists to choose from: ``loader_choices.py``. Here is what needs several of them: names
+that must exist elsewhere.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from leadops.playbook import template_files, yaml_lines
+from leadops.playbook import loader_choices, template_files, yaml_lines
 from leadops.playbook.model import Playbook, Template
 from leadops.playbook.problems import PlaybookError, Problem, Where, problems_of, text_of
 from leadops.terms import Channel
@@ -67,6 +68,8 @@ def load(path: Path) -> LoadedPlaybook:
     if document.value is None and document.problems:
         raise PlaybookError(problems)
     problems += _cross_check(document, shown, templates, bad_names)
+    folder = path.parent / TEMPLATE_FOLDER
+    problems += loader_choices.problems(document, shown, templates, folder, _shown(folder))
     playbook = None
     try:
         playbook = Playbook.model_validate(document.value)

@@ -36,6 +36,14 @@ def read(path: Path, shown: str) -> tuple[Template | None, bytes, list[Problem]]
     return template, raw, problems
 
 
+def slot_line(path: Path, slot: str) -> int:
+    """The line of a declared slot in a template file that was found good before."""
+    text, _ = text_of(path.read_bytes(), path.name)
+    lines = text.split("\n")
+    end = next((i for i, line in enumerate(lines[1:], start=1) if line.rstrip() == _FENCE), len(lines))
+    return yaml_lines.parse("\n".join(lines[1:end]), first_line=2).line_of(("slots", slot))
+
+
 def _parse(name: str, text: str, version: str, shown: str) -> tuple[Template | None, list[Problem]]:
     lines = text.split("\n")
     fences = [i for i, line in enumerate(lines) if line.rstrip() == _FENCE]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from datetime import UTC, datetime, time
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import pytest
 
 from leadops.domain import mail, scoring, slots
+from leadops.domain.slots_judged import judge
 from leadops.playbook import loader
 from leadops.playbook.loader import LoadedPlaybook
-from leadops.playbook.model import EVIDENCE_PATHS, SCORING_FIELDS
-from leadops.terms import Tier
+from leadops.playbook.model import EVIDENCE_PATHS, SCORING_FIELDS, Template
+from leadops.terms import SlotValue, Tier
 from leadops_tests.playbook.folders import DEFAULT
 
 FULL = {
@@ -20,8 +22,11 @@ FULL = {
     "contact.last_name": "Schmidt",
     "contact.company": "Acme",
     "company.name": "Acme Inc",
+    "company.industry": "logistics",
     "lead.interest": "sales dashboards",
+    "lead.message": "We have two dashboards that never show the same revenue. Migration from Tableau, too.",
 }
+PASSAGES = ("two dashboards that never show the same revenue", "Migration from Tableau")
 
 
 @pytest.fixture(scope="module")
@@ -114,22 +119,60 @@ def test_sequences_are_as_promised(loaded: LoadedPlaybook) -> None:
 def test_every_template_is_used_and_declares_known_evidence(loaded: LoadedPlaybook) -> None:
     assert loaded.unused_templates == ()
     for template in loaded.templates.values():
-        assert {spec.evidence for spec in template.slots.values()} <= set(EVIDENCE_PATHS)
+        evidence = {spec.evidence for spec in template.slots.values() if spec.choose is None}
+        assert evidence <= set(EVIDENCE_PATHS)
+
+
+def _answers(loaded: LoadedPlaybook, template: Template) -> list[dict[str, object]]:
+    """What a model may answer: each combination of entries, with and without a passage."""
+    options: dict[str, list[object]] = {}
+    for slot, spec in template.slots.items():
+        if spec.choose is not None:
+            options[slot] = [None, *getattr(loaded.playbook, spec.choose)]
+        elif spec.quote:
+            options[slot] = [None, *PASSAGES]
+        else:
+            options[slot] = [FULL[spec.evidence or ""]]
+    return [dict(zip(options, found, strict=True)) for found in itertools.product(*options.values())]
+
+
+def _filled(loaded: LoadedPlaybook, template: Template) -> list[tuple[SlotValue, ...]]:
+    """Slots with all evidence, with none, and with whatever a model may choose."""
+    lists = {"pain_points": loaded.playbook.pain_points, "case_studies": loaded.playbook.case_studies}
+    judged = [judge(template, FULL, answer, lists) for answer in _answers(loaded, template)]
+    return [slots.fill(template, FULL), slots.fill(template, {}), *judged]
 
 
 def _drafts(loaded: LoadedPlaybook) -> list[tuple[str, str]]:
-    """(template, whole text) of each template, with full and with no evidence."""
+    """(template, whole text) of each template, in every combination."""
     sender = loaded.playbook.sender
     return [
-        (
-            name,
-            mail.body_text(
-                slots.draft(template, slots.fill(template, evidence), "A call"), sender.mailboxes[0], sender
-            ),
-        )
+        (name, mail.body_text(slots.draft(template, filled, "A call"), sender.mailboxes[0], sender))
         for name, template in loaded.templates.items()
-        for evidence in (FULL, {})
+        for filled in _filled(loaded, template)
     ]
+
+
+def test_first_and_second_touches_have_something_for_a_model_to_judge(loaded: LoadedPlaybook) -> None:
+    judged = {n for n, t in loaded.templates.items() if any(s.is_judged for s in t.slots.values())}
+    assert {"hot_1_question", "hot_2", "warm_1"} <= judged
+    chosen = {s.choose for t in loaded.templates.values() for s in t.slots.values()}
+    assert {"pain_points", "case_studies"} <= chosen
+    quoted = [s.evidence for t in loaded.templates.values() for s in t.slots.values() if s.quote]
+    assert quoted == ["lead.message"]
+    assert not any(name.startswith("cold") for name in judged), "nothing is paid for a cold lead"
+
+
+def test_each_entry_and_passage_reads_in_its_place(loaded: LoadedPlaybook) -> None:
+    bodies = [text for _, text in _drafts(loaded)]
+    for entry in (*loaded.playbook.pain_points.values(), *loaded.playbook.case_studies.values(), *PASSAGES):
+        assert any(entry in body for body in bodies), entry
+    for phrase in loaded.playbook.pain_points.values():
+        assert phrase[0].islower(), phrase
+        assert not phrase.endswith("."), phrase
+    for sentence in loaded.playbook.case_studies.values():
+        assert sentence[0].isupper(), sentence
+        assert sentence.endswith("."), sentence
 
 
 def test_copy_is_short_plain_and_asks_one_thing(loaded: LoadedPlaybook) -> None:
@@ -138,7 +181,10 @@ def test_copy_is_short_plain_and_asks_one_thing(loaded: LoadedPlaybook) -> None:
         assert len(words) <= 120, name
         assert template.body.rstrip().endswith(("?", ".")), name
         assert template.body.count("?") <= 2, name
-        assert not re.search(r"https?:|www\.|<[a-z]|\*\*|!", template.body), name
+        links = re.findall(r"https?:\S+|www\.\S+", template.body)
+        assert len(links) <= 1, name
+        assert all(re.fullmatch(r"https://www\.northwind\.example/[a-z-]+", link) for link in links), name
+        assert not re.search(r"<[a-z]|\*\*|!", template.body), name
         assert len(template.subject) <= 60, name
 
 
@@ -165,6 +211,8 @@ def test_only_reserved_names_stand_in_it() -> None:
     for file in [DEFAULT, *DEFAULT.parent.glob("templates/*.md")]:
         for domain in re.findall(r"@([\w.-]+\w)", file.read_text(encoding="utf-8")):
             assert domain.endswith(".example"), (file.name, domain)
+        for host in re.findall(r"https?://([\w.-]+)", file.read_text(encoding="utf-8")):
+            assert host.endswith(".example"), (file.name, host)
 
 
 def test_each_message_can_be_composed(loaded: LoadedPlaybook) -> None:

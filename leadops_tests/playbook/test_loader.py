@@ -233,6 +233,54 @@ def test_a_first_subject_is_plain_and_honest(folder: Folder, subject: str, words
     assert any(words in p for p in problems(folder))
 
 
+CASES = """case_studies:
+  retail: A retail team replaced its weekly spreadsheet pack with one shared dashboard.
+  software: A software company lets its product managers answer usage questions themselves.
+  logistics: A logistics firm sees late deliveries the same morning instead of in the monthly report.
+"""
+
+
+@pytest.mark.parametrize("instead", ["case_studies: {}\n", ""])
+def test_a_choice_from_an_empty_list_has_its_line(folder: Folder, instead: str) -> None:
+    folder.change(CASES, instead)
+    assert only_problem(folder) == (
+        "playbook/templates/warm_3.md:7: slots.example: chooses from case_studies, which is empty "
+        "(add entries under case_studies in the playbook, or delete the slot)"
+    )
+
+
+def test_an_entry_too_long_for_a_slot_has_the_slots_line(folder: Folder) -> None:
+    folder.change("max_length: 120", "max_length: 80", folder.template("warm_3"))
+    assert only_problem(folder) == (
+        "playbook/templates/warm_3.md:7: slots.example: case_studies.logistics has 88 characters, more than "
+        "max_length 80 (write max_length: 88, or shorten the entry)"
+    )
+
+
+def test_a_choice_needs_something_to_choose_by(folder: Folder) -> None:
+    folder.template("warm_3").write_text(
+        "---\nsubject: ''\nslots:\n  first_name: {evidence: contact.first_name, neutral: there}\n"
+        "  example: {choose: case_studies, neutral: Well., max_length: 200}\n---\n"
+        "Hi {{first_name}}. {{example}}\n"
+    )
+    found = only_problem(folder)
+    assert found.startswith("playbook/templates/warm_3.md:5: slots.example: has nothing to choose by")
+
+
+@pytest.mark.parametrize(
+    "entry", ["''", "'two {{first_name}} reports'", '"two\\nlines"', "' space before'", '"zero\\u200bwidth"']
+)
+def test_an_entry_of_a_list_is_one_line_that_can_stand_in_a_mail(folder: Folder, entry: str) -> None:
+    line = folder.change("  trust: two reports that disagree on the same number\n", f"  trust: {entry}\n")
+    found = only_problem(folder)
+    assert found.startswith(f"playbook/playbook.yaml:{line}: pain_points.trust: an entry is one line of text")
+
+
+def test_an_entry_that_is_no_text_is_told_once(folder: Folder) -> None:
+    line = folder.change("  trust: two reports that disagree on the same number\n", "  trust: 7\n")
+    assert only_problem(folder).startswith(f"playbook/playbook.yaml:{line}: pain_points.trust: ")
+
+
 def test_an_empty_body_is_told(folder: Folder) -> None:
     folder.template("hot_3").write_text("---\nsubject: ''\n---\n\n")
     assert "hot_3.md" in only_problem(folder)

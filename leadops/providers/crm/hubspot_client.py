@@ -52,11 +52,11 @@ class CallError(ProviderError):
 
 
 class Bucket:
-    """At most ``rate`` tokens per second, a second's worth at once. Thread-safe."""
+    """At most ``rate`` tokens per second, ``burst`` of them at once. Thread-safe."""
 
-    def __init__(self, rate: float, wait: Callable[[float], None]) -> None:
+    def __init__(self, rate: float, wait: Callable[[float], None], burst: float) -> None:
         self._rate, self._wait = rate, wait
-        self._most = max(1.0, rate)
+        self._most = max(1.0, burst)
         self._left = self._most
         self._at = time.monotonic()
         self._guard = threading.Lock()
@@ -96,8 +96,9 @@ class Client:
             )
         self._base = base_url.rstrip("/")
         self._timeout_s, self._transport, self._wait = timeout_s, transport, wait
-        self._requests = Bucket(requests_per_second, wait)
-        self._searches = Bucket(searches_per_second, wait)
+        self._requests = Bucket(requests_per_second, wait, burst=requests_per_second)
+        # One by one: a second's worth at once, and those that follow, are too many for one second.
+        self._searches = Bucket(searches_per_second, wait, burst=1)
         self._guard = threading.Lock()
         self._http: httpx.Client | None = None
         self._pid = os.getpid()

@@ -1,0 +1,35 @@
+"""A short pause after failures in a row, so that a dead provider does not cost every batch its time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+FAILURES = 5
+PAUSE_S = 30.0
+
+
+class Breaker:
+    """Counts failures in a row. Used from one thread. ``clock``: monotonic seconds."""
+
+    def __init__(
+        self, clock: Callable[[], float], failures: int = FAILURES, pause_s: float = PAUSE_S
+    ) -> None:
+        self._clock = clock
+        self._failures = failures
+        self._pause_s = pause_s
+        self._in_a_row = 0
+        self._paused_until = float("-inf")
+
+    @property
+    def is_pausing(self) -> bool:
+        """Whether nobody should ask now. After the pause one more failure is enough to pause again."""
+        return self._clock() < self._paused_until
+
+    def worked(self) -> None:
+        self._in_a_row = 0
+        self._paused_until = float("-inf")
+
+    def failed(self) -> None:
+        self._in_a_row += 1
+        if self._in_a_row >= self._failures:
+            self._paused_until = self._clock() + self._pause_s
