@@ -33,7 +33,7 @@ class Settings(BaseSettings):
 
     bind: str = Field("127.0.0.1", description="Address every server of ours listens on.")
     webserver_port: int = Field(3000, description="Dagster UI.")
-    ingest_port: int = Field(8400, description="POST /v1/events.")
+    ingest_port: int = Field(8400, description="Events, webhooks, unsubscribe links.")
     ingest_key: SecretStr | None = Field(
         None, description="Bearer key of POST /v1/events; unset: one is made in LEADOPS_HOME."
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import subprocess
@@ -22,24 +21,10 @@ from leadops.settings import PROJECT_ROOT
 
 T = TypeVar("T")
 
-# The command, or (in a tree without it) what it does with its errors.
-_ENTRY = """
-import sys
-from leadops.cli.up import up
-from leadops.errors import LeadopsError, UsageError
-try:
-    up()
-except LeadopsError as error:
-    print(error, file=sys.stderr)
-    sys.exit(2 if isinstance(error, UsageError) else 1)
-"""
 
-
-def command() -> list[str]:
-    """`leadops up`, by this interpreter."""
-    if importlib.util.find_spec("leadops.cli.main") is not None:
-        return [sys.executable, "-c", "from leadops.cli.main import main; main()", "up"]
-    return [sys.executable, "-c", _ENTRY]
+def command(*verb: str) -> list[str]:
+    """`leadops up`, or another verb, by this interpreter."""
+    return [sys.executable, "-c", "from leadops.cli.main import main; main()", *(verb or ("up",))]
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
@@ -69,10 +54,11 @@ def eventually(ask: Callable[[], T], what: str, seconds: float = 120.0, every_s:
 
 
 class Stack:
-    """One `leadops up`."""
+    """One `leadops up`, or what ``verb`` says."""
 
-    def __init__(self, home: Path, **more: str) -> None:
+    def __init__(self, home: Path, *verb: str, **more: str) -> None:
         self.home = home
+        self.verb = verb
         self.env = environment(home, **more)
         self.output = home.with_name(f"{home.name}.out")
         self.process: subprocess.Popen[bytes] | None = None
@@ -93,7 +79,7 @@ class Stack:
         """Start and wait until everything is ready. Raises AssertionError with the output otherwise."""
         with self.output.open("wb") as stream:
             self.process = subprocess.Popen(
-                command(), env=self.env, cwd=PROJECT_ROOT, stdout=stream, stderr=subprocess.STDOUT
+                command(*self.verb), env=self.env, cwd=PROJECT_ROOT, stdout=stream, stderr=subprocess.STDOUT
             )
         eventually(lambda: "Ready after" in self.said() or self.ended(), "everything ready", seconds)
         assert not self.ended(), self.said()
@@ -150,6 +136,22 @@ class Stack:
         """Whatever a failed test left."""
         self.kill_everything()
         EmbeddedPostgres(self.home).stop()
+
+    @property
+    def sandbox(self) -> str:
+        """Where `leadops demo` has its outside world."""
+        return f"http://127.0.0.1:{self.env['LEADOPS_SANDBOX_PORT']}"
+
+    def outside(self, verb: str, **given: Any) -> Any:
+        """Have something happen in the outside world."""
+        answer = httpx.post(f"{self.sandbox}/control/do/{verb}", json=given, trust_env=False, timeout=30)
+        return answer.raise_for_status().json()["result"]
+
+    def received(self, address: str) -> list[dict[str, Any]]:
+        """The messages the outside world has accepted for an address."""
+        asked = f"{self.sandbox}/control/received"
+        answer = httpx.get(asked, params={"to": address}, trust_env=False, timeout=30)
+        return list(answer.raise_for_status().json()["received"])
 
     def post(self, *events: dict[str, Any]) -> httpx.Response:
         key = (self.home / "ingest_key").read_text().strip()

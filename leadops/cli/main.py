@@ -32,7 +32,7 @@ class _Commands(LazyGroup):
         ),
         "dashboard": ("leadops.cli.dashboard:dashboard", "The page for analysts and reps alone."),
         "crm": ("leadops.cli.crm:crm_app", "The CRM: set up what the write-backs need, check."),
-        "ingest": ("leadops.cli.ingest:ingest", "Serve POST /v1/events alone."),
+        "ingest": ("leadops.cli.ingest:ingest", "Serve events, webhooks and unsubscribe links alone."),
         "import": ("leadops.cli.import_:import_file", "Import a csv or jsonl file of leads or events."),
         "explain": (
             "leadops.cli.explain:explain",

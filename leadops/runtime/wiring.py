@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from sqlalchemy import Engine
@@ -144,5 +145,17 @@ def open_house(settings: Settings) -> House:
         crm=crm_of(settings, loaded.playbook),
         email=email_of(settings, loaded.playbook),
         writer=writer_of(settings, loaded.playbook),
-        public_url=settings.public_url,
+        public_url=_public_url(settings.public_url),
     )
+
+
+def _public_url(given: str | None) -> str | None:
+    """Where it is wrong no message could be composed, so it is refused here."""
+    parts = urlsplit(given.strip()) if given and given.strip() else None
+    if parts is None:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise UsageError(
+            "public_url", "LEADOPS_PUBLIC_URL must be like https://hooks.example.com, without ? and #."
+        )
+    return parts.geturl()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,35 @@ def test_first_touch_answers_a_hot_lead_in_one_run(
     assert said["dispatches"]["did/sent"] == 1
     assert said["crm_writebacks"]["did/done"] >= 2
     assert said["leads"]["lead_ids"] == [world.one("select lead_id from leads")]
+
+
+class Dear(TemplateWriter):
+    """The template writer at a price."""
+
+    def write(self, requests: Sequence[SlotRequest]) -> list[WrittenSlots]:
+        return [
+            replace(w, writer="openai:gpt-4o", tokens=420, cost_usd=0.0012) for w in super().write(requests)
+        ]
+
+
+def test_a_run_says_whom_it_answered_and_what_the_words_took(
+    engine: Engine, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    house = house_of(engine, tmp_path, writer=Dear())
+    world = World(house, tmp_path, now=datetime.now(UTC))
+    world.post(hot(world), hot(world, "ben@other.example", company="Other"))
+    location = build_defs({"house": house})
+    said = run(location, "first_touch", instance)
+    drafts = said["message_drafts"]
+    assert (drafts["tokens"], drafts["cost_usd"]) == (840, 0.0024)
+    assert drafts["did/writer:openai:gpt-4o"] == 2
+    assert "0.001200" in drafts["newest"]
+    leads = {r["lead_id"] for r in world.rows("select lead_id from leads")}
+    (record,) = instance.get_run_records()
+    assert set(record.dagster_run.tags["leadops/answered"].split()) == leads
+    run(location, "first_touch", instance)
+    idle = max(instance.get_run_records(), key=lambda r: r.storage_id)
+    assert "leadops/answered" not in idle.dagster_run.tags
 
 
 def test_previews_show_rows_and_nobody(

@@ -134,7 +134,9 @@ def _send(context: dg.AssetExecutionContext, house: House, selected: set[str]) -
     report.dispatches.counts.update(tended.counts + reconciled.counts)
     seconds = (now() - started).total_seconds()
     if report.dispatches.answered:
-        context.instance.add_run_tags(context.run_id, {"leadops/answered": _ids(report.dispatches.answered)})
+        context.instance.add_run_tags(
+            context.run.run_id, {"leadops/answered": _ids(report.dispatches.answered)}
+        )
     if "message_drafts" in selected:
         rows = {"dagster/row_count": total(house.engine, "message_drafts")}
         newest = preview(

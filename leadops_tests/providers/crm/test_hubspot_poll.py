@@ -282,8 +282,9 @@ def test_searches_are_slower_than_other_requests(account: Account) -> None:
     crm = account.adapter(HubSpotMapping(requests_per_second=1000, searches_per_second=2))
     crm.poll(None, 10, never)
     assert account.asked("/search") == len(TYPES)
-    assert len(account.waits) == len(TYPES) - 2
-    assert max(account.waits) > 0.5
+    # One at a time: two at once and the next ones after them would be too many for one second.
+    assert len(account.waits) == len(TYPES) - 1
+    assert max(account.waits) > 0.4
 
 
 def test_the_first_sync_begins_at_the_beginning_of_time(account: Account) -> None:
