@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings as hypothesis
 from sqlalchemy import Engine
 
 from leadops.store.engine import open_engine
-from leadops_tests import postgres_server
+from leadops_tests import browser, postgres_server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # The same examples on every run of `make test`; `make test-full` looks for new ones.
 hypothesis.register_profile("steady", derandomize=True, deadline=None)
@@ -59,6 +63,20 @@ def engine(database_url: str) -> Iterator[Engine]:
     made = open_engine(database_url)
     yield made
     made.dispose()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """One browser per worker: a second one beside it would not start."""
+    from playwright.sync_api import sync_playwright
+
+    path = browser.chromium()
+    if path is None:
+        pytest.skip(browser.MISSING)
+    with sync_playwright() as play:
+        made = play.chromium.launch(executable_path=path, args=browser.FLAGS)
+        yield made
+        made.close()
 
 
 _DEAR = ("scenarios/test_olist.py", "metrics/test_dbt_project.py", "defs/test_no_personal_data.py")

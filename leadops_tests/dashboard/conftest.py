@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 from pydantic import SecretStr
 
 from leadops.dashboard.serve import ADDRESS, HEALTH
@@ -26,7 +24,6 @@ from leadops.store.engine import open_engine
 from leadops_tests import postgres_server
 from leadops_tests.dashboard.seeded import SECRET, seed
 from leadops_tests.running import environment, eventually
-from leadops_tests.screenshots import FLAGS
 
 CELLS = """table => [...document.querySelectorAll(`table[data-table=${table}] tbody tr`)].map(row => ({
     row: row.dataset.row, overdue: row.dataset.overdue,
@@ -126,14 +123,8 @@ class Reader:
 
 
 @pytest.fixture(scope="session")
-def browser_context() -> Iterator[BrowserContext]:
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("Chromium is not installed; install it or name it in CHROMIUM")
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium, args=FLAGS.split())
-        yield browser.new_context(viewport={"width": 1400, "height": 1000}, timezone_id="Europe/Berlin")
-        browser.close()
+def browser_context(chromium: Browser) -> BrowserContext:
+    return chromium.new_context(viewport={"width": 1400, "height": 1000}, timezone_id="Europe/Berlin")
 
 
 @pytest.fixture

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from leadops.sandbox.frame import Answer, Fault
 from leadops.sandbox.sendgrid import SendGridSandbox
 from leadops_tests.sandbox.sendgrid.asks import KEY, NOON, message
 from leadops_tests.sandbox.serving import Echo, clock, served
-from leadops_tests.screenshots import FLAGS
 
 EVIL = "<script>document.title='owned';window.owned=1</script><img src=x onerror=\"window.owned=1\">"
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 class Crm(Echo):
@@ -108,13 +104,10 @@ def crm_ask(n: int) -> Any:
 
 
 @pytest.fixture
-def browser_page() -> Iterator[Page]:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed (Debian: apt-get install chromium; else name it in CHROMIUM)")
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
-        yield browser.new_page(viewport={"width": 1500, "height": 950})
-        browser.close()
+def browser_page(chromium: Browser) -> Iterator[Page]:
+    page = chromium.new_page(viewport={"width": 1500, "height": 950})
+    yield page
+    page.close()
 
 
 @pytest.mark.browser

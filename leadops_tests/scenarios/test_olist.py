@@ -154,7 +154,7 @@ _SOME = pytest.mark.timeout(900)
 _FULL = [pytest.mark.full, pytest.mark.timeout(3 * 3600)]
 _RUNS = [
     pytest.param("made", marks=_SOME),
-    pytest.param("real-500", marks=_SOME),
+    pytest.param("real-500", marks=_FULL),
     pytest.param("real-8000", marks=_FULL),
 ]
 

@@ -27,7 +27,7 @@ def _raced(world: World, database_url: str, leads: int, mutant: str = "") -> tup
     """(how often which came first, the kinds of stops after whose commit a touch was handed over)."""
     demo(world, *range(leads))
     process(world)
-    race(database_url, world.folder, "dispatch", "stop", mutant=mutant)
+    race(database_url, world.folder, "dispatch_beside_stops", "stop", mutant=mutant)
     stops = noted(world.folder / "stops")
     assert len(stops) == leads
     ends = {r["touch_id"]: r["state"] for r in world.rows("select touch_id, state from touches")}
