@@ -2,7 +2,7 @@
 
 Events: a JSON array, with the headers X-Twilio-Email-Event-Webhook-Signature (base64 of the ECDSA P-256
 signature, DER, over timestamp and body) and -Timestamp. Inbound Parse: multipart/form-data, signed the same
-way over the bytes of the form when its security policy says so. PROVIDERS 3.8.
+way over the bytes of the form when its security policy says so.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""HubSpot as a CRM, over its HTTP API (date version 2026-09). What it asks of an adapter: PROVIDERS.md 3.1.
+"""HubSpot as a CRM, over its HTTP API (date version 2026-09).
 
 Reading is in ``hubspot_poll.py``, what a record means in ``hubspot_events.py`` and ``hubspot_activities.py``,
 writing in ``hubspot_write.py``. Nothing is ever deleted in HubSpot, and of a contact that is there only

@@ -2,7 +2,7 @@
 
 Every call here may be made twice without harm: reads by nature, writes because whoever calls gives each
 object a key of its own. So no failure is ambiguous: it was done, or it may be done again.
-Limits: PROVIDERS.md 3.1 (190 requests per 10 s, 5 searches per second and account).
+Limits: 190 requests per 10 s, 5 searches per second and account.
 """
 
 from __future__ import annotations

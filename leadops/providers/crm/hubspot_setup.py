@@ -91,7 +91,7 @@ def _contacts(client: Client) -> Iterator[str]:
 
 
 def _activity(client: Client, object_type: str) -> Iterator[str]:
-    """The action id, unique where the account allows that for activities (PROVIDERS.md 3.1: not certain)."""
+    """The action id, unique where the account allows that for activities (not certain)."""
     yield from _group(client, object_type)
     have = _known(client, object_type).get(ACTION_ID)
     if have is None:

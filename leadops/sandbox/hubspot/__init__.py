@@ -1,4 +1,4 @@
-"""A HubSpot account in memory, as strict as the vendor (PROVIDERS.md 3.1)."""
+"""A HubSpot account in memory, as strict as the vendor."""
 
 from leadops.sandbox.hubspot.http import HubSpotSandbox
 from leadops.sandbox.hubspot.options import Options

@@ -1,6 +1,6 @@
 """The HTTP side of the simulated HubSpot: who may ask, where, how often; the handlers do the rest.
 
-Date versions only (PROVIDERS.md 0.3): 2026-09, and 2026-03 which is still supported. /crm/v3 and the like
+Date versions only: 2026-09, and 2026-03 which is still supported. /crm/v3 and the like
 are 404 here, so that nobody builds on what ends in 2027.
 """
 

@@ -1,4 +1,4 @@
-"""What of a HubSpot account differs from one to another, or is not certain ([?] in PROVIDERS.md 3.1)."""
+"""What of a HubSpot account differs from one to another, or is not certain."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Options:
     Attributes:
         index_lag_s: seconds until search finds what was written.
         limits: whether requests are limited at all.
-        searches_per_s: per account (PROVIDERS.md 3.1).
+        searches_per_s: per account.
         requests_per_10s: all but searches.
         requests_per_day: all but searches.
         batch_inputs: most inputs of a batch [?].

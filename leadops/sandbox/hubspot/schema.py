@@ -1,7 +1,7 @@
 """The properties a HubSpot account has: the standard ones of each object type, and how a custom one looks.
 
 Only what this project can meet, not all of the several hundred a real account lists. Types and option values
-as the vendor's properties API gives them (PROVIDERS.md 3.1).
+as the vendor's properties API gives them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """HubSpot's CRM search: what a request must look like, and what it finds.
 
-Rules of the request: PROVIDERS.md 3.1 (all five fields, at most 200 a page, six groups, window of 10,000);
+Rules of the request: the vendor's search guide (all five fields, 200 a page, six groups, window of 10,000);
 https://developers.hubspot.com/docs/api-reference/latest/crm/search-the-crm (one sort, operators, lower
 case of IN's values, ``associations.contact``).
 """

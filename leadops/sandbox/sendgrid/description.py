@@ -3,7 +3,7 @@
 Where the vendor's API is known to differ from its description, the API is followed:
 
 * ``custom_args`` of the message is an object, not a string: the API answers a string with "Invalid type.
-  Expected: object, given: string." (PROVIDERS 0.7; sendgrid-nodejs#288).
+  Expected: object, given: string." (sendgrid-nodejs#288).
 * ``nullable`` is a word of OpenAPI 3.0 that 3.1 does not know; it is read as meant.
 * ``help`` of an error is a link or null, not an object (sendgrid-php#793, sendgrid-csharp#995).
 """

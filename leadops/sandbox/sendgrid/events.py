@@ -1,6 +1,6 @@
 """What the vendor says of a message in its event webhook. Pure.
 
-Shapes: https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event and PROVIDERS 3.8; the
+Shapes: https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event; the
 vendored description covers the webhook's settings only.
 """
 

@@ -1,4 +1,4 @@
-"""The vendor's HTTP API, as strict as the vendor. Facts: PROVIDERS 3.8 and the vendored descriptions.
+"""The vendor's HTTP API, as strict as the vendor. Facts: the vendored descriptions.
 
 No idempotency (the same request twice is two messages), and no look-up of messages unless the account has
 bought it (``activity_addon``), as with the vendor.

@@ -256,7 +256,7 @@ def _is_email(value: object) -> bool:
 @cache
 def _validator(pointer: str) -> Draft202012Validator:
     found = json.loads(json.dumps(description()))
-    # Known to differ from the service (PROVIDERS 0.7; `nullable` is no word of OpenAPI 3.1).
+    # Known to differ from the service (sendgrid-nodejs#288; `nullable` is no word of OpenAPI 3.1).
     body = found["components"]["requestBodies"]["PostMailSend"]["content"]["application/json"]["schema"]
     body["properties"]["custom_args"] = {"type": "object"}
     # Nothing but what is described: an option that is misspelt would be ignored without a word.
