@@ -15,7 +15,7 @@ from leadops.runtime.stopping import StopRequest
 from leadops.runtime.wiring import keyring_of
 from leadops.settings import Settings
 
-PER_WEEK = 175.0
+PER_WEEK = 165.0
 """A good thousand leads in six weeks."""
 
 
