@@ -8,7 +8,7 @@ records one person is not decided here.
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -17,6 +17,7 @@ _LONGEST_ADDRESS = 320  # 64 + @ + 255; anything longer is not worth parsing
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
+@lru_cache(maxsize=20_000)  # the same few addresses again and again: a third of a fold's time
 def clean_email(address: str | None) -> str | None:
     """The address to write to: syntax checked, domain lower-cased and in ASCII (IDNA), tag kept.
 
