@@ -97,7 +97,8 @@ def _one(world: Past, chance: random.Random, now: datetime, cell: tuple[str, str
 def seed(engine: Engine, folder: Path) -> None:
     """Fill the database: today's people by the very stages production runs, the past as rows."""
     now = datetime.now(UTC).replace(microsecond=0)
-    world = house.World(house_of(engine, folder), folder, now=now - timedelta(days=3))
+    # Eight days ago: whatever weekend or holiday lies between, a rep's half hour of business is over today.
+    world = house.World(house_of(engine, folder), folder, now=now - timedelta(days=8))
     _early(world)
     world.now = now - timedelta(minutes=50)
     world.run()
@@ -117,7 +118,7 @@ def seed(engine: Engine, folder: Path) -> None:
 
 
 def _early(world: house.World) -> None:
-    """Somebody who answered three days ago and still waits for a person."""
+    """Somebody who answered eight days ago and still waits for a person."""
     world.post(
         wire(
             "demo_requested",
