@@ -19,12 +19,11 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Engine, event
 
-from leadops.demo.ends import DirectSendGrid, InProcess
+from leadops.demo.carrying import Carrier, plain
+from leadops.demo.ends import Wait, hubspot_end, no_wait, sendgrid_end
 from leadops.demo.scene import Scene
 from leadops.domain.keys import Keyring
-from leadops.playbook.ends import HubSpotMapping
 from leadops.playbook.loader import LoadedPlaybook
-from leadops.providers.crm.hubspot import HubSpot
 from leadops.providers.crm.port import RawRow
 from leadops.providers.email import sendgrid_events, sendgrid_inbound
 from leadops.providers.llm.port import SlotWriter
@@ -116,38 +115,31 @@ def past_house(
     *,
     public_url: str | None = None,
     writer: SlotWriter | None = None,
+    carry: Carrier = plain,
+    wait: Wait = no_wait,
 ) -> House:
-    """A house whose two ends are the scene's. ``clock`` is the past's."""
+    """A house whose two ends are the scene's. ``clock`` is the past's; by default it stands still in a call.
+
+    ``carry``, ``wait``: what happens to requests, and who lets the time of their silence pass (``ends.py``).
+    """
     playbook = loaded.playbook
-    # The budget is about HubSpot's real limits; time stands still during a call of the past.
-    mapping = playbook.crm.hubspot.model_copy(update={"requests_per_second": 1e9, "searches_per_second": 1e9})
     return House(
         engine=engine,
         loaded=loaded,
         keyring=keyring,
-        crm=_crm(scene, mapping, loaded, clock),
-        email=DirectSendGrid(
+        crm=hubspot_end(
+            scene.hubspot, playbook.crm.hubspot, playbook.handoff.reps, clock, carry=carry, wait=wait
+        ),
+        email=sendgrid_end(
             scene.sendgrid,
             clock,
+            carry=carry,
+            wait=wait,
             track_opens=playbook.sender.track_opens,
             track_clicks=playbook.sender.track_clicks,
         ),
         writer=writer or TemplateWriter(),
         public_url=public_url,
-    )
-
-
-def _crm(
-    scene: Scene, mapping: HubSpotMapping, loaded: LoadedPlaybook, clock: Callable[[], datetime]
-) -> HubSpot:
-    return HubSpot(
-        scene.hubspot.token,
-        mapping,
-        loaded.playbook.handoff.reps,
-        base_url="http://hubspot.sandbox",
-        transport=InProcess(scene.hubspot),
-        clock=lambda: clock().timestamp(),
-        wait=lambda _seconds: None,
     )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
+from urllib.parse import parse_qsl
 
 Clock = Callable[[], datetime]
 KEPT = 5_000
@@ -37,6 +38,14 @@ class Ask:
     def json(self) -> Any:
         """The body as JSON. Raises ValueError."""
         return json.loads(self.body)
+
+
+def query_of(text: str) -> dict[str, str]:
+    """A query string's parameters, decoded; one given several times is joined with commas."""
+    query: dict[str, str] = {}
+    for key, value in parse_qsl(text, keep_blank_values=True):
+        query[key] = f"{query[key]},{value}" if key in query else value
+    return query
 
 
 @dataclass(frozen=True, slots=True)

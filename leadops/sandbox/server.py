@@ -10,9 +10,8 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
-from urllib.parse import parse_qsl
 
 import anyio
 import uvicorn
@@ -22,12 +21,12 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from leadops.errors import LeadopsError, UsageError
+from leadops.sandbox import faults
 from leadops.sandbox.control import Control
-from leadops.sandbox.frame import Answer, Ask, Fault, Provider
+from leadops.sandbox.frame import Answer, Ask, Fault, Provider, query_of
 from leadops.sandbox.view import page
 
 HOST = "127.0.0.1"
-GARBAGE = b"<html><body>upstream connect error or disconnect/reset before headers</body>\x00\xff"
 STARTS_WITHIN_S = 10.0
 _CUT = "leadops.cut"
 
@@ -72,27 +71,14 @@ class _Front:
             await self._fail(fault, ask, _Connection(scope, receive, send))
 
     async def _fail(self, fault: Fault, ask: Ask, connection: _Connection) -> None:
-        told = f"{fault.kind} {fault.status}" if fault.kind == "status" else fault.kind
-        if fault.kind in ("status", "slow_before", "cut_before"):
-            answer = _refused(self._provider, fault) if fault.kind == "status" else Answer(0)
-            await run_sync(self._provider.note, ask, answer, told)
-        else:
-            answer = await run_sync(self._provider.answer, ask, told)
-        match fault.kind:
-            case "status":
-                await _send(connection.send, answer)
-            case "garbage":
-                status = answer.status if 200 <= answer.status < 300 else 200
-                await _send(connection.send, Answer(status, GARBAGE, {"content-type": "application/json"}))
-            case "slow_before" | "slow_after":
-                with anyio.move_on_after(fault.seconds):
-                    await connection.gone()
-                await connection.cut()
-            case "cut_before":
-                await connection.cut()
-            case "cut_after":
-                await connection.send_half(answer)
-                await connection.cut()
+        met = await run_sync(faults.meet, self._provider, ask, fault)
+        if met.silent_s > 0:
+            with anyio.move_on_after(met.silent_s):
+                await connection.gone()
+        if met.answer is not None:
+            await (connection.send_half if met.cut else connection.send_all)(met.answer)
+        if met.cut:
+            await connection.cut()
 
 
 class _Connection:
@@ -100,7 +86,7 @@ class _Connection:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._transport: asyncio.Transport | None = scope.get(_CUT)
-        self._receive, self.send = receive, send
+        self._receive, self._send = receive, send
 
     async def gone(self) -> None:
         """Wait until the client has gone away."""
@@ -115,21 +101,15 @@ class _Connection:
         # uvicorn answers 500 for an application that returns too early.
         await self.gone()
 
+    async def send_all(self, answer: Answer) -> None:
+        """As if nothing were the matter."""
+        await _send(self._send, answer)
+
     async def send_half(self, answer: Answer) -> None:
         """Headers that promise the whole body, and its first half."""
-        body = answer.body or b"\r\n"
-        await self.send(_start(answer, len(body)))
-        await self.send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-
-
-def _refused(provider: Provider, fault: Fault) -> Answer:
-    own = provider.refusal(fault.status)
-    body = own.body if fault.body is None else fault.body.encode()
-    return Answer(fault.status, body, _lower(own.headers) | _lower(fault.headers))
-
-
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+        part, promised = faults.half(answer)
+        await self._send(_start(answer, promised))
+        await self._send({"type": "http.response.body", "body": part, "more_body": True})
 
 
 async def _body(receive: Receive) -> bytes | None:
@@ -145,10 +125,7 @@ async def _body(receive: Receive) -> bytes | None:
 
 
 def _ask(scope: Scope, name: str, body: bytes) -> Ask:
-    """A parameter given several times is joined with commas."""
-    query: dict[str, str] = {}
-    for key, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
-        query[key] = f"{query[key]},{value}" if key in query else value
+    query = query_of(scope["query_string"].decode("latin-1"))
     headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
     return Ask(scope["method"], scope["path"].removeprefix(f"/{name}") or "/", headers, query, body)
 
@@ -159,7 +136,7 @@ async def _send(send: Send, answer: Answer) -> None:
 
 
 def _start(answer: Answer, length: int) -> Message:
-    headers = {**_lower(answer.headers), "content-length": str(length)}
+    headers = {**faults.lower(answer.headers), "content-length": str(length)}
     pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     return {"type": "http.response.start", "status": answer.status, "headers": pairs}
 

@@ -58,7 +58,8 @@ class _Pause:
 
 class SendGrid(EmailPort):
     """One account. ``key`` needs the scope mail.send. ``timeout_s`` bounds the way to a connection, and
-    then the whole exchange again. ``clock``: unix seconds.
+    then the whole exchange again. ``clock``: unix seconds. ``line``: makes what stands in place of
+    ``sendgrid_line.Line``, for one exchange and with the same arguments.
     """
 
     name = "sendgrid"
@@ -73,7 +74,9 @@ class SendGrid(EmailPort):
         track_clicks: bool = False,
         clock: Callable[[], float] = time.time,
         tls: ssl.SSLContext | None = None,
+        line: Callable[..., Any] | None = None,
     ) -> None:
+        self._line = line
         self._key = key.strip()
         self._base_url = base_url.strip().rstrip("/").removesuffix("/v3")
         self._timeout_s, self._clock, self._tls = timeout_s, clock, tls
@@ -134,7 +137,7 @@ class SendGrid(EmailPort):
 
         trace = Trace(self._timeout_s)
         api = SendGridAPIClient(self._key, host=self._base_url)
-        api.client = Line(
+        api.client = (self._line or Line)(
             trace,
             self._tls,
             host=self._base_url,

@@ -62,7 +62,7 @@ class _Head(io.BufferedReader):
         return self.last
 
 
-class _Answer(http.client.HTTPResponse):
+class Whole(http.client.HTTPResponse):
     """An answer whose head came in whole, up to its empty line."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
@@ -77,7 +77,7 @@ class _Answer(http.client.HTTPResponse):
 
 
 class _Watched(http.client.HTTPConnection):
-    response_class = _Answer
+    response_class = Whole
 
     def __init__(self, *args: Any, trace: Trace, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -129,14 +129,11 @@ def _made_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _opener(trace: Trace, tls: ssl.SSLContext | None) -> urllib.request.OpenerDirector:
-    """As urllib's own, but for redirects, files and FTP."""
+def opener_of(*handlers: urllib.request.BaseHandler) -> urllib.request.OpenerDirector:
+    """These, and what makes an error of a status. Neither redirects nor files nor FTP."""
     opener = urllib.request.OpenerDirector()
     for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.UnknownHandler(),
-        _Plain(trace),
-        _Tls(trace, tls),
+        *handlers,
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
     ):
@@ -152,16 +149,20 @@ class Line(python_http_client.Client):  # type: ignore[misc]
         self.trace, self.tls = trace, tls
 
     def _build_client(self, name: str | None = None) -> Line:
-        return Line(
-            self.trace,
-            self.tls,
-            host=self.host,
-            version=self._version,
-            request_headers=self.request_headers,
-            url_path=[*self._url_path, name] if name else self._url_path,
-            append_slash=self.append_slash,
-            timeout=self.timeout,
-        )
+        """The same, one step further along the URL."""
+        made = object.__new__(type(self))
+        path = [*self._url_path, name] if name else self._url_path
+        made.__dict__ = {**self.__dict__, "_url_path": path}
+        return made
 
     def _make_request(self, opener: Any, request: Any, timeout: float | None = None) -> Any:  # noqa: ARG002
-        return super()._make_request(_opener(self.trace, self.tls), request, timeout=timeout)
+        return super()._make_request(self.opener(), request, timeout=timeout)
+
+    def opener(self) -> urllib.request.OpenerDirector:
+        """What opens the one request."""
+        return opener_of(
+            urllib.request.ProxyHandler(),
+            urllib.request.UnknownHandler(),
+            _Plain(self.trace),
+            _Tls(self.trace, self.tls),
+        )

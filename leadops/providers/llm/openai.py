@@ -25,10 +25,12 @@ from leadops.playbook.model import Playbook
 from leadops.providers.llm import openai_answer, openai_loop, openai_prompt
 from leadops.providers.llm.openai_answer import Reading
 from leadops.providers.llm.openai_breaker import Breaker
+from leadops.providers.llm.openai_loop import Runner
 from leadops.providers.llm.port import SlotRequest, SlotWriter, WrittenSlots
 from leadops.providers.llm.template import TemplateWriter
 
 if TYPE_CHECKING:
+    import httpx2
     from openai import AsyncOpenAI
 
 _LOGGER = logging.getLogger(__name__)
@@ -49,7 +51,7 @@ class _Session:
 
 @dataclass(slots=True)
 class _Batch:
-    """One call of ``write``: when it must be over (monotonic), whose requests are on the wire."""
+    """One call of ``write``: when it must be over (the loop's time), whose requests are on the wire."""
 
     until: float
     on_the_wire: set[int] = field(default_factory=set)
@@ -60,7 +62,9 @@ class OpenAIWriter(SlotWriter):
 
     ``key`` None: OPENAI_API_KEY; ``base_url`` None: OPENAI_BASE_URL, else the vendor's. A call of ``write``
     takes ``config.deadline_s`` at most (the SDK's import, once per process, not counted).
-    ``clock``: monotonic seconds, for the pause after failures.
+    ``clock``: monotonic seconds, for the pause after failures. ``transport``: in place of the network.
+    ``runner``: where and in whose time requests are made, by default on a thread of their own.
+    ``uniform``: a number between two, for the wait before another try.
     """
 
     def __init__(
@@ -72,6 +76,9 @@ class OpenAIWriter(SlotWriter):
         fallback: TemplateWriter,
         *,
         clock: Callable[[], float] = time.monotonic,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        runner: Runner = openai_loop,
+        uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self.name = f"openai:{config.model}"
         self.breaker = Breaker(clock)
@@ -81,6 +88,7 @@ class OpenAIWriter(SlotWriter):
         self._lists: Lists = {"pain_points": playbook.pain_points, "case_studies": playbook.case_studies}
         self._own_name = _own_name(playbook.company)
         self._fallback = fallback
+        self._transport, self._runner, self._uniform = transport, runner, uniform
         self._session: _Session | None = None
 
     def write(self, requests: Sequence[SlotRequest]) -> list[WrittenSlots]:
@@ -96,7 +104,7 @@ class OpenAIWriter(SlotWriter):
         where = self._base_url or "the default address"
         try:
             _import_sdk()
-            found = openai_loop.run(self._model_ids(), self._config.timeout_s + _GRACE_S)
+            found = self._runner.run(self._model_ids(), self._config.timeout_s + _GRACE_S)
         except Exception as error:  # noqa: BLE001 - whatever it is, the person must know what to look at
             raise _usage_error(error, where) from None
         if self._config.model not in found:
@@ -109,8 +117,8 @@ class OpenAIWriter(SlotWriter):
     def close(self) -> None:
         """End the connections. The writer may be used again."""
         session, self._session = self._session, None
-        if session is not None and session.loop is openai_loop.loop():
-            openai_loop.run(session.client.close(), _GRACE_S)
+        if session is not None and session.loop is self._runner.loop():
+            self._runner.run(session.client.close(), _GRACE_S)
 
     def _written(self, request: SlotRequest, reading: Reading, by_rule: WrittenSlots) -> WrittenSlots:
         cost = reading.cost_usd(self._config)
@@ -123,8 +131,8 @@ class OpenAIWriter(SlotWriter):
         """One reading per request. Never raises, for a mail without a model's help is a good mail."""
         try:
             _import_sdk()
-            batch = _Batch(time.monotonic() + self._config.deadline_s)
-            return openai_loop.run(self._all(batch, requests), self._config.deadline_s + 2 * _GRACE_S)
+            batch = _Batch(self._runner.loop().time() + self._config.deadline_s)
+            return self._runner.run(self._all(batch, requests), self._config.deadline_s + 2 * _GRACE_S)
         except openai_loop.OutOfTime:
             reason = "openai_deadline"
         except Exception as error:  # noqa: BLE001 - see above
@@ -158,7 +166,9 @@ class OpenAIWriter(SlotWriter):
             # The SDK repeats timeouts and sleeps up to two minutes if told to; ours knows the deadline.
             max_retries=0,
             # Where evidence goes is what the settings say, not what an answer says.
-            http_client=openai.DefaultAsyncHttpxClient(limits=limits, follow_redirects=False),
+            http_client=openai.DefaultAsyncHttpxClient(
+                limits=limits, follow_redirects=False, transport=self._transport
+            ),
         )
 
     async def _model_ids(self) -> set[str]:
@@ -167,7 +177,7 @@ class OpenAIWriter(SlotWriter):
     async def _all(self, batch: _Batch, requests: Sequence[SlotRequest]) -> list[Reading]:
         session = self._opened()
         tasks = [asyncio.create_task(self._one(session, batch, i, r)) for i, r in enumerate(requests)]
-        _, late = await asyncio.wait(tasks, timeout=max(0.0, batch.until - time.monotonic()))
+        _, late = await asyncio.wait(tasks, timeout=max(0.0, batch.until - session.loop.time()))
         if batch.on_the_wire and late:
             self.breaker.failed()
         for task in late:
@@ -182,7 +192,7 @@ class OpenAIWriter(SlotWriter):
                 return Reading(None, "openai_pause")
             batch.on_the_wire.add(index)
             reading, wait_s = await self._try(session.client, request)
-            if reading.reason in openai_answer.PASSING and time.monotonic() + wait_s < batch.until:
+            if reading.reason in openai_answer.PASSING and session.loop.time() + wait_s < batch.until:
                 await asyncio.sleep(wait_s)
                 reading, _ = await self._try(session.client, request)
             batch.on_the_wire.discard(index)
@@ -193,7 +203,7 @@ class OpenAIWriter(SlotWriter):
         """(what came of one request, seconds to wait before another)."""
         import openai
 
-        wait_s = random.uniform(*_SHORT_WAIT_S)  # noqa: S311 - a pause
+        wait_s = self._uniform(*_SHORT_WAIT_S)
         try:
             # The SDK's own timeout is for each read: an answer that drips would never end.
             async with asyncio.timeout(self._config.timeout_s):

@@ -7,11 +7,21 @@ import os
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import TimeoutError as OutOfTime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
-__all__ = ["OutOfTime", "loop", "run"]
+__all__ = ["OutOfTime", "Runner", "loop", "run"]
+
+
+class Runner(Protocol):
+    """Where coroutines run. This module is one: its two functions are."""
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop, which gives the time too. The same one while connections shall stay open."""
+
+    def run(self, work: Coroutine[Any, Any, T], patience_s: float) -> T:
+        """The result of ``work``. Raises OutOfTime after ``patience_s`` of that loop's time."""
 
 
 class _Background:
