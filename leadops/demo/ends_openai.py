@@ -104,6 +104,7 @@ class _Loop(asyncio.SelectorEventLoop):
         self._ahead_s = 0.0
         self.stands_still = False
         super().__init__(_Selector(self._pass))
+        self.set_exception_handler(_tell)
 
     def time(self) -> float:
         """Seconds since the loop was made."""
@@ -128,6 +129,12 @@ class _Loop(asyncio.SelectorEventLoop):
     def __del__(self) -> None:
         if not self.is_closed():
             self.close()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A crash is raised where the loop was run: it is no news that nobody asked its task for it."""
+    if isinstance(context.get("exception"), Exception | None):
+        loop.default_exception_handler(context)
 
 
 class _Selector(selectors.SelectSelector):

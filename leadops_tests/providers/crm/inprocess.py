@@ -1,4 +1,4 @@
-"""The sandbox's HubSpot as a transport: a request becomes an Ask, without a socket.
+"""An account of the sandbox's HubSpot in this process, without a socket.
 
 It speaks the vendor's rules, keeps a record, and can be told to fail with the frame's own faults.
 """
@@ -11,12 +11,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
-
+from leadops.demo.carrying import Faulty
+from leadops.demo.ends import InProcess
 from leadops.playbook.ends import HubSpotMapping
 from leadops.playbook.model import Rep
 from leadops.providers.crm.hubspot import HubSpot
-from leadops.sandbox.frame import Answer, Ask, Fault
+from leadops.sandbox.frame import Answer, Ask, Fault, Provider
 from leadops.sandbox.hubspot import HubSpotSandbox
 
 TOKEN = "pat-test-1"
@@ -27,8 +27,8 @@ REPS = (
 )
 
 
-class Sandboxed(httpx.BaseTransport):
-    """``asks``: every request that came. Faults of kind ``status`` and ``garbage`` are met as in the server.
+class Sandboxed(InProcess):
+    """``asks``: every request that came. Faults are met as in the server.
 
     ``forget_traces``: writes are all or nothing, as without objectWriteTraceId. ``fails_on``: a batch write
     with these bytes is answered 500. ``swallow``: so many batch writes are answered without their results.
@@ -36,46 +36,28 @@ class Sandboxed(httpx.BaseTransport):
     """
 
     def __init__(self, sandbox: HubSpotSandbox) -> None:
-        self.sandbox = sandbox
+        super().__init__(sandbox, self._carry)
+        self._faulty = Faulty()
         self.asks: list[Ask] = []
         self.forget_traces = False
         self.fails_on: bytes | None = None
         self.swallow = 0
         self.refuses: bytes | None = None
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        request.read()
-        ask = Ask(
-            request.method,
-            request.url.path,
-            {k.lower(): v for k, v in request.headers.items()},
-            dict(request.url.params),
-            request.content,
-        )
+    def _carry(self, sandbox: Provider, ask: Ask) -> Answer:
         self.asks.append(ask)
-        answer = self._answer(ask)
-        return httpx.Response(answer.status, headers=dict(answer.headers), content=answer.body)
-
-    def _answer(self, ask: Ask) -> Answer:
         if self.refuses is not None and self.refuses in ask.body:
-            return self.sandbox.refusal(400)
+            return sandbox.refusal(400)
         if ask.path.endswith(("/batch/upsert", "/batch/update", "/batch/create")):
             if self.fails_on is not None and self.fails_on in ask.body:
-                return self.sandbox.refusal(500)
+                return sandbox.refusal(500)
             if self.forget_traces:
                 ask = replace(ask, body=_without_traces(ask))
             if self.swallow > 0:
                 self.swallow -= 1
-                answer = self.sandbox.answer(ask)
+                answer = sandbox.answer(ask)
                 return Answer.of(answer.status, json.loads(answer.body) | {"results": []})
-        fault = self.sandbox.next_fault(ask)
-        if fault is None:
-            return self.sandbox.answer(ask)
-        if fault.kind == "status":
-            refused = self.sandbox.refusal(fault.status)
-            return Answer(fault.status, refused.body, {**refused.headers, **fault.headers})
-        self.sandbox.answer(ask)
-        return Answer(200, b"<html>" if fault.body is None else fault.body.encode(), {})
+        return self._faulty(sandbox, ask)
 
 
 def _without_traces(ask: Ask) -> bytes:
