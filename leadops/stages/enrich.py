@@ -8,13 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.dialects.postgresql import insert
 
 from leadops.domain.fold import digest_of, state_from_json
 from leadops.providers.enrichment.port import EnrichmentPort
 from leadops.stages.report import Report
 from leadops.store import leads as store
-from leadops.store.engine import TEXTS, rows, sql, transaction
+from leadops.store.engine import TEXTS, on_conflict_update, put, rows, sql, transaction
 from leadops.store.tables import enrichments
 from leadops.terms import EvidenceField
 
@@ -72,12 +71,10 @@ def _enrich_one(
 
 
 def _save(connection: Connection, values: Sequence[dict[str, Any]]) -> None:
-    if values:
-        statement = insert(enrichments)
-        changed = {c: statement.excluded[c] for c in ("fields", "inputs_hash", "cost_usd", "enriched_at")}
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=["lead_id", "provider"], set_=changed), values
-        )
+    put(connection, enrichments, values, _AGAIN)
+
+
+_AGAIN = on_conflict_update("lead_id, provider", "fields", "inputs_hash", "cost_usd", "enriched_at")
 
 
 def evidence_of(connection: Connection, lead_ids: Sequence[str]) -> dict[str, dict[str, EvidenceField]]:

@@ -25,7 +25,7 @@ from leadops.store import enrolments
 from leadops.store import events as log
 from leadops.store import leads as store
 from leadops.store.correlation import a_key_of, cited_touch
-from leadops.store.engine import rows, sql, transaction
+from leadops.store.engine import one_value, rows, sql, transaction
 from leadops.terms import INBOUND_KINDS, STOP_KINDS, Contact, LeadEvent, LeadState, ReplyClass, stable_id
 
 
@@ -75,7 +75,7 @@ def _fold_batch(engine: Engine, playbook: Playbook, keyring: Keyring, now: datet
             _fold_each(connection, people, batch, playbook, keyring, report, now)
             _write(connection, people, parted, batch, playbook, keyring, report, now)
             report.count("events", len(pending))
-        report.pending = int(connection.execute(_PENDING).scalar_one())
+        report.pending = int(one_value(connection, _PENDING))
     return report
 
 

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 
 from leadops.domain.addresses import company_domain
@@ -28,7 +27,7 @@ from leadops.store import enrolments
 from leadops.store import events as log
 from leadops.store import leads as lead_store
 from leadops.store.correlation import Cited, a_key_of, cited_touch
-from leadops.store.engine import TEXTS, rows, sql, transaction
+from leadops.store.engine import TEXTS, one_value, put, rows, sql, transaction
 from leadops.store.tables import replies
 from leadops.terms import EnrolmentState, EventKind, LeadEvent, ReplyClass, Tier
 
@@ -70,7 +69,7 @@ def _match_batch(engine: Engine, playbook: Playbook, keyring: Keyring, now: date
                 report.count("parked")
         lead_store.park(connection, "replies", report.parked, now=now)
         _settle(connection, report.parked)
-        report.pending = int(connection.execute(_PENDING).scalar_one())
+        report.pending = int(one_value(connection, _PENDING))
     return report
 
 
@@ -98,20 +97,18 @@ def _handle(
 ) -> ReplyVerdict:
     match = _match(connection, event, playbook, keyring)
     verdict = _classify(event, match, playbook, now)
-    connection.execute(
-        insert(replies).on_conflict_do_nothing(),
-        {
-            "event_id": event.event_id,
-            "lead_id": match.lead_id,
-            "enrolment_id": match.enrolment_id,
-            "touch_id": match.touch_id,
-            "class": verdict.reply_class.value,
-            "matched_by": match.by,
-            "why": verdict.why,
-            "occurred_at": event.occurred_at,
-            "classified_at": now,
-        },
-    )
+    row = {
+        "event_id": event.event_id,
+        "lead_id": match.lead_id,
+        "enrolment_id": match.enrolment_id,
+        "touch_id": match.touch_id,
+        "class": verdict.reply_class.value,
+        "matched_by": match.by,
+        "why": verdict.why,
+        "occurred_at": event.occurred_at,
+        "classified_at": now,
+    }
+    put(connection, replies, [row])
     lets_go = verdict.reply_class in _LET_GO
     if lets_go:
         log.unblock(connection, [event.event_id])

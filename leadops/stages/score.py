@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.dialects.postgresql import insert
 
 from leadops.domain.fold import state_from_json
 from leadops.domain.scoring import inputs_of
@@ -18,7 +17,7 @@ from leadops.stages.enrich import evidence_of
 from leadops.stages.report import Report
 from leadops.store import crm
 from leadops.store import leads as store
-from leadops.store.engine import TEXTS, rows, sql, transaction
+from leadops.store.engine import TEXTS, put, rows, sql, transaction
 from leadops.store.tables import lead_scores
 from leadops.terms import EvidenceField, Score, stable_id
 
@@ -90,9 +89,7 @@ def _save(
     if not changed:
         return
     ids = sorted(changed)
-    connection.execute(
-        insert(lead_scores).on_conflict_do_nothing(), [_row(i, changed[i], at[i]) for i in ids]
-    )
+    put(connection, lead_scores, [_row(i, changed[i], at[i]) for i in ids])
     connection.execute(
         _SET,
         {

@@ -15,7 +15,7 @@ from leadops.stages.facts import LoadedTouch
 from leadops.stages.handing import Due, hand_off
 from leadops.stages.report import Report
 from leadops.store import crm, touches
-from leadops.store.engine import rows, sql, transaction
+from leadops.store.engine import one_value, sql, transaction
 from leadops.terms import EventKind, LeadEvent, Outcome, SendResult, Tier, TouchReason
 
 
@@ -66,7 +66,7 @@ _SUBJECT = sql("select subject from message_bodies where draft_id = :id")
 
 def tell_sent(connection: Connection, touch: Mapping[str, Any], playbook: Playbook, *, now: datetime) -> None:
     """A touch that was sent: the CRM is owed a note, and the enrolment may have nothing left to do."""
-    subject = connection.execute(_SUBJECT, {"id": touch["draft_id"]}).scalar_one_or_none()
+    subject = one_value(connection, _SUBJECT, id=touch["draft_id"])
     payload = {
         "touch_id": touch["touch_id"],
         "position": touch["position"],
@@ -122,7 +122,7 @@ def reconcile(
                 report.count(_settle_unknown(connection, still, result, playbook, now))
                 report.lead_ids.add(still["lead_id"])
     with transaction(engine) as connection:
-        report.pending = int(rows(connection, _UNKNOWN_COUNT)[0]["count"])
+        report.pending = int(one_value(connection, _UNKNOWN_COUNT))
     return report
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from leadops.domain.keys import cited_message_ids, cited_tokens
-from leadops.store.engine import TEXTS, rows, sql
+from leadops.store.engine import TEXTS, one_value, rows, sql
 from leadops.terms import LeadEvent
 
 
@@ -56,5 +56,5 @@ def cited_touch(connection: Connection, event: LeadEvent) -> Cited | None:
 
 def a_key_of(connection: Connection, lead_id: str) -> str | None:
     """An identity key of a lead, an address where there is one."""
-    found: str | None = connection.execute(_A_KEY, {"lead": lead_id}).scalar_one_or_none()
+    found: str | None = one_value(connection, _A_KEY, lead=lead_id)
     return found

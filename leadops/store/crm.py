@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert
 
-from leadops.store.engine import TEXTS, rows, sql
+from leadops.store.engine import TEXTS, one_value, put, rows, sql
 from leadops.store.tables import crm_writebacks, handoffs
 
 
@@ -38,8 +37,7 @@ def enqueue(connection: Connection, owed: Iterable[Owed], *, now: datetime) -> N
         }
         for o in sorted(owed, key=lambda o: o.dedupe_key)
     ]
-    if values:
-        connection.execute(insert(crm_writebacks).on_conflict_do_nothing(), values)
+    put(connection, crm_writebacks, values)
 
 
 _CLAIM = sql(
@@ -100,7 +98,7 @@ def writeback_failed(connection: Connection, key: str, *, now: datetime, detail:
 
 def writebacks_pending(connection: Connection) -> int:
     """How many actions the CRM is still owed."""
-    return int(connection.execute(_PENDING).scalar_one())
+    return int(one_value(connection, _PENDING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +134,8 @@ def open_handoffs(connection: Connection, lead_ids: Iterable[str]) -> set[str]:
 
 def hand_off(connection: Connection, given: Sequence[Handoff]) -> set[str]:
     """Record handoffs; returns the ids that were new."""
-    if not given:
-        return set()
-    statement = insert(handoffs).on_conflict_do_nothing().returning(handoffs.c.handoff_id)
     values = [{f: getattr(h, f) for f in Handoff.__dataclass_fields__} for h in given]
-    return set(connection.execute(statement, values).scalars())
+    return set(put(connection, handoffs, values, returning="handoff_id"))
 
 
 def record_rep_action(connection: Connection, at_by_lead: Mapping[str, datetime]) -> None:

@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert
 
-from leadops.store.engine import TEXTS, rows, sql
+from leadops.store.engine import TEXTS, one_value, put, rows, sql
 from leadops.store.tables import message_bodies, message_drafts
 from leadops.terms import Draft, SlotValue, stable_id
 
@@ -52,8 +51,8 @@ def save(connection: Connection, drafts: Mapping[str, Draft], *, now: datetime) 
         }
         for i in ids
     ]
-    connection.execute(insert(message_drafts).on_conflict_do_nothing(), heads)
-    connection.execute(insert(message_bodies).on_conflict_do_nothing(), bodies)
+    put(connection, message_drafts, heads)
+    put(connection, message_bodies, bodies)
 
 
 def _head(touch_id: str, draft: Draft, now: datetime) -> dict[str, Any]:
@@ -94,7 +93,7 @@ def of_touches(connection: Connection, touch_ids: Iterable[str]) -> dict[str, Dr
 
 def freeze(connection: Connection, draft_id: str, wire: bytes) -> bytes:
     """Fix the bytes of a draft for good; returns the ones that stand (the first ones, on a retry)."""
-    return bytes(connection.execute(_FREEZE, {"id": draft_id, "wire": wire}).scalar_one())
+    return bytes(one_value(connection, _FREEZE, id=draft_id, wire=wire))
 
 
 def threads(connection: Connection, enrolment_ids: Iterable[str]) -> dict[str, list[tuple[str, str]]]:

@@ -7,9 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert
 
-from leadops.store.engine import TEXTS, rows, sql
+from leadops.store.engine import TEXTS, one_value, put, rows, sql
 from leadops.store.tables import enrolments
 from leadops.terms import EnrolmentState, ExitReason
 
@@ -94,11 +93,8 @@ _FINISHED = sql(
 
 def add(connection: Connection, values: Sequence[Mapping[str, Any]]) -> set[str]:
     """Enrol; a person who is live already is left alone. Returns the ids that were new."""
-    if not values:
-        return set()
-    statement = insert(enrolments).on_conflict_do_nothing().returning(enrolments.c.enrolment_id)
-    ordered = sorted((dict(v) for v in values), key=lambda v: str(v["enrolment_id"]))
-    return set(connection.execute(statement, ordered).scalars())
+    ordered = sorted(values, key=lambda v: str(v["enrolment_id"]))
+    return set(put(connection, enrolments, ordered, returning="enrolment_id"))
 
 
 def of_leads(connection: Connection, lead_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
@@ -160,7 +156,7 @@ def planned(connection: Connection, enrolment_ids: Iterable[str]) -> None:
 
 def unplanned(connection: Connection) -> int:
     """How many enrolments wait for their plan."""
-    return int(connection.execute(_UNPLANNED_COUNT).scalar_one())
+    return int(one_value(connection, _UNPLANNED_COUNT))
 
 
 def raise_tier(connection: Connection, enrolment_id: str, tier: str, version: str) -> None:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, tuple_
-from sqlalchemy.dialects.postgresql import insert
 
 from leadops.domain.intake import payload_of
 from leadops.domain.keys import EventKey
-from leadops.store.engine import TEXTS, rows, sql
-from leadops.store.tables import (
-    crm_cursors,
-    event_keys,
-    event_payloads,
-    lead_events,
-    quarantined_events,
-)
+from leadops.store.engine import TEXTS, on_conflict_update, one_value, put, rows, sql
+from leadops.store.tables import crm_cursors, quarantined_events
 from leadops.terms import INBOUND_KINDS, Contact, EventKind, LeadEvent, stable_id
 
 
@@ -32,21 +26,35 @@ def insert_events(connection: Connection, events: Sequence[tuple[LeadEvent, Sequ
     for event, keys in events:
         single.setdefault(event.event_id, (event, keys))
     ordered = [single[i] for i in sorted(single)]
-    statement = insert(lead_events).on_conflict_do_nothing().returning(lead_events.c.event_id)
-    stored: set[str] = set(connection.execute(statement, [_row(e) for e, _ in ordered]).scalars())
-    new = [(e, k) for e, k in ordered if e.event_id in stored]
-    if new:
-        connection.execute(
-            event_payloads.insert(), [{"event_id": e.event_id, "payload": payload_of(e)} for e, _ in new]
-        )
-        rows_of_keys = [
-            {"event_id": e.event_id, "key": k.key, "identity": k.identity, "blocking": k.blocking}
-            for e, own in new
-            for k in own
-        ]
-        if rows_of_keys:
-            connection.execute(event_keys.insert(), rows_of_keys)
-    return stored
+    given = [
+        _row(e) | {"payload": payload_of(e), "keys": [[k.key, k.identity, k.blocking] for k in own]}
+        for e, own in ordered
+    ]
+    return {r["event_id"] for r in rows(connection, _APPEND, given=json.dumps(given, default=dict))}
+
+
+# Payloads and keys of the new ones only; one statement, so that no half of an event can ever be seen.
+_APPEND = sql(
+    """with given as materialized (
+        select * from jsonb_to_recordset(cast(:given as jsonb)) as g(event_id text, source text,
+            source_event_id text, kind text, occurred_at timestamptz, received_at timestamptz,
+            day_precision boolean, pending_fold boolean, pending_reply boolean, payload jsonb, keys jsonb)
+    ), stored as (
+        INSERT INTO lead_events (event_id, source, source_event_id, kind, occurred_at, received_at,
+            day_precision, pending_fold, pending_reply)
+        select event_id, source, source_event_id, kind, occurred_at, received_at, day_precision,
+            pending_fold, pending_reply
+        from given on conflict do nothing returning event_id
+    ), payloads as (
+        INSERT INTO event_payloads (event_id, payload) select event_id, payload from given
+        join stored using (event_id)
+    ), keys as (
+        INSERT INTO event_keys (event_id, key, identity, blocking)
+        select g.event_id, k ->> 0, cast(k ->> 1 as boolean), cast(k ->> 2 as boolean)
+        from given g join stored using (event_id), jsonb_array_elements(g.keys) as k
+    )
+    select event_id from stored"""
+)
 
 
 def _row(event: LeadEvent) -> dict[str, Any]:
@@ -55,8 +63,8 @@ def _row(event: LeadEvent) -> dict[str, Any]:
         "source": event.source,
         "source_event_id": event.source_event_id,
         "kind": event.kind.value,
-        "occurred_at": event.occurred_at,
-        "received_at": event.received_at,
+        "occurred_at": event.occurred_at.isoformat(),
+        "received_at": event.received_at.isoformat(),
         "day_precision": event.day_precision,
         "pending_fold": True,
         "pending_reply": event.kind in INBOUND_KINDS,
@@ -88,7 +96,7 @@ def quarantine(connection: Connection, rejected: Sequence[Rejected], *, now: dat
             }
             for i, r in sorted(zip(ids, rejected, strict=True), key=lambda pair: pair[0])
         ]
-        connection.execute(insert(quarantined_events).on_conflict_do_nothing(), values)
+        put(connection, quarantined_events, values)
     return ids
 
 
@@ -114,21 +122,17 @@ def mark_replayed(connection: Connection, quarantine_ids: Sequence[str], *, now:
 
 def cursor_of(connection: Connection, crm: str) -> str | None:
     """How far this CRM was read, or None."""
-    return connection.execute(
-        select(crm_cursors.c.cursor).where(crm_cursors.c.crm == crm)
-    ).scalar_one_or_none()
+    found: str | None = one_value(connection, _CURSOR, crm=crm)
+    return found
+
+
+_CURSOR = sql("select cursor from crm_cursors where crm = :crm")
 
 
 def save_cursor(connection: Connection, crm: str, cursor: str, *, now: datetime) -> None:
     """Commit this together with the events it covers."""
-    values = {"crm": crm, "cursor": cursor, "polled_at": now}
-    statement = insert(crm_cursors).values(values)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["crm"],
-            set_={"cursor": statement.excluded.cursor, "polled_at": statement.excluded.polled_at},
-        )
-    )
+    values = [{"crm": crm, "cursor": cursor, "polled_at": now}]
+    put(connection, crm_cursors, values, on_conflict_update("crm", "cursor", "polled_at"))
 
 
 def event_from_row(row: Mapping[str, Any]) -> LeadEvent:

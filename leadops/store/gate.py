@@ -52,13 +52,13 @@ def lock_exclusive(connection: Connection, keys: Iterable[str]) -> None:
     """Held until the transaction ends. Taken by the one that inserts stop events; the fold and the caps lock
     with it too, under names of their own."""
     if numbers := _numbers(keys):
-        connection.execute(_EXCLUSIVE, {"numbers": numbers})
+        rows(connection, _EXCLUSIVE, numbers=numbers)
 
 
 def lock_shared(connection: Connection, keys: Iterable[str]) -> None:
     """Taken by the step into handing_over, before it looks at anything."""
     if numbers := _numbers(keys):
-        connection.execute(_SHARED, {"numbers": numbers})
+        rows(connection, _SHARED, numbers=numbers)
 
 
 def blocking(connection: Connection, keys: Iterable[str]) -> list[BlockingEvent]:

@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert
 
-from leadops.store.engine import TEXTS, rows, sql
+from leadops.store.engine import TEXTS, on_conflict_update, one_value, put, rows, sql
 from leadops.store.gate import lock_exclusive
-from leadops.store.tables import lead_keys, leads
+from leadops.store.tables import lead_keys, leads, parked_items
 from leadops.terms import LeadState
 
 _OWNERS = sql("select key, lead_id from lead_keys where key = any(:keys)", keys=TEXTS)
@@ -96,31 +95,20 @@ def assign_events(connection: Connection, owner_of: Mapping[str, str], *, folded
 
 def write_keys(connection: Connection, owner_of: Mapping[str, str]) -> None:
     """Upsert identity key -> lead_id."""
-    if owner_of:
-        statement = insert(lead_keys)
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["key"], set_={"lead_id": statement.excluded.lead_id}
-            ),
-            [{"key": k, "lead_id": v} for k, v in sorted(owner_of.items())],
-        )
+    values = [{"key": k, "lead_id": v} for k, v in sorted(owner_of.items())]
+    put(connection, lead_keys, values, on_conflict_update("key", "lead_id"))
 
 
 def write_leads(connection: Connection, written: Sequence[LeadRow], *, now: datetime) -> None:
     """Insert or update; a pending flag is only ever raised here, never taken down."""
     if not written:
         return
-    statement = insert(leads)
-    excluded = statement.excluded
-    kept = {"lead_id", "created_at", "pending_enrichment", "pending_score"}
-    values = [_columns(row, now) for row in written]
-    update: dict[str, Any] = {name: excluded[name] for name in values[0] if name not in kept}
-    for flag in ("pending_enrichment", "pending_score"):
-        update[flag] = leads.c[flag] | excluded[flag]
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["lead_id"], set_=update),
-        sorted(values, key=lambda v: str(v["lead_id"])),
-    )
+    values = sorted((_columns(row, now) for row in written), key=lambda v: str(v["lead_id"]))
+    flags = ("pending_enrichment", "pending_score")
+    kept = {"lead_id", "created_at", *flags}
+    raised = "".join(f", {flag} = leads.{flag} or excluded.{flag}" for flag in flags)
+    tail = on_conflict_update("lead_id", *(name for name in values[0] if name not in kept)) + raised
+    put(connection, leads, values, tail)
 
 
 def _columns(row: LeadRow, now: datetime) -> dict[str, Any]:
@@ -166,17 +154,8 @@ def merge_into(connection: Connection, lead_id: str, into: str, *, now: datetime
 
 def park(connection: Connection, stage: str, items: Mapping[str, str], *, now: datetime) -> None:
     """Put items aside for a person: item id -> error code."""
-    from leadops.store.tables import parked_items
-
-    if items:
-        statement = insert(parked_items)
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["stage", "item_id"],
-                set_={"reason": statement.excluded.reason, "parked_at": statement.excluded.parked_at},
-            ),
-            [{"stage": stage, "item_id": i, "reason": r, "parked_at": now} for i, r in sorted(items.items())],
-        )
+    values = [{"stage": stage, "item_id": i, "reason": r, "parked_at": now} for i, r in sorted(items.items())]
+    put(connection, parked_items, values, on_conflict_update("stage, item_id", "reason", "parked_at"))
 
 
 _PENDING_COUNT = {
@@ -208,4 +187,4 @@ def done(connection: Connection, flag: str, lead_ids: Iterable[str]) -> None:
 
 def waiting(connection: Connection, flag: str) -> int:
     """How many leads wait for a stage (partial index)."""
-    return int(connection.execute(_PENDING_COUNT[flag]).scalar_one())
+    return int(one_value(connection, _PENDING_COUNT[flag]))

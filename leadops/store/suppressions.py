@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert
 
-from leadops.store.engine import TEXTS, rows, sql
+from leadops.store.engine import TEXTS, put, rows, sql
 from leadops.store.tables import suppressions
 
 _FOUND = sql("select key, reason from suppressions where key = any(:keys)", keys=TEXTS)
@@ -18,14 +17,14 @@ def suppress(
     connection: Connection, keys: Mapping[str, str], *, reason: str, actor: str, now: datetime
 ) -> None:
     """``keys``: key -> scope. What is suppressed already keeps its first reason."""
-    if keys:
-        connection.execute(
-            insert(suppressions).on_conflict_do_nothing(),
-            [
-                {"key": k, "scope": s, "reason": reason, "actor": actor, "suppressed_at": now}
-                for k, s in sorted(keys.items())
-            ],
-        )
+    put(
+        connection,
+        suppressions,
+        [
+            {"key": k, "scope": s, "reason": reason, "actor": actor, "suppressed_at": now}
+            for k, s in sorted(keys.items())
+        ],
+    )
 
 
 def found(connection: Connection, keys: Iterable[str]) -> dict[str, str]:

@@ -19,9 +19,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert
 
-from leadops.store.engine import TEXTS, rows, sql
+from leadops.store.engine import TEXTS, one_value, put, rows, sql
 from leadops.store.gate import lock_exclusive
 from leadops.store.tables import touches
 from leadops.terms import PlannedTouch, SendResult, TouchReason
@@ -170,8 +169,7 @@ def add(
         }
         for p in planned
     ]
-    if values:
-        connection.execute(insert(touches).on_conflict_do_nothing(), values)
+    put(connection, touches, values)
 
 
 def claim_due(
@@ -184,7 +182,7 @@ def claim_due(
 
 def due_count(connection: Connection, *, now: datetime, limit: int = 1000) -> int:
     """How many touches are due, counted up to about ``limit``."""
-    return int(connection.execute(_DUE, {"now": now, "limit": limit}).scalar_one())
+    return int(one_value(connection, _DUE, now=now, limit=limit))
 
 
 def lock_enrolment(connection: Connection, enrolment_id: str) -> None:
