@@ -6,7 +6,7 @@ Automation never takes these steps by itself; each is recorded and safe to repea
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -87,7 +87,7 @@ def resolve_touch(
                 "not_unknown", f"Touch {touch_id} is {state}, not unknown: nothing to resolve."
             )
         if resolution is Resolution.ARRIVED:
-            said = _arrived(connection, touch_id, detail, playbook, now)
+            said = _arrived(connection, touch, detail, playbook, now)
         elif resolution is Resolution.NOT_ARRIVED:
             said = _not_arrived(connection, touch_id, detail, now)
         else:
@@ -97,12 +97,14 @@ def resolve_touch(
     return said
 
 
-def _arrived(connection: Connection, touch_id: str, detail: str, playbook: Playbook, now: datetime) -> str:
+def _arrived(
+    connection: Connection, touch: Mapping[str, Any], detail: str, playbook: Playbook, now: datetime
+) -> str:
     result = SendResult(outcome=Outcome.ACCEPTED, detail=detail)
-    row = touches.record_sent(connection, touch_id, None, result, now=now)
+    row = touches.record_sent(connection, touch, None, result, now=now)
     if row is not None:
         tell_sent(connection, row, playbook, now=now)
-    return f"Touch {touch_id} counts as sent; the CRM is told."
+    return f"Touch {touch['touch_id']} counts as sent; the CRM is told."
 
 
 def _not_arrived(connection: Connection, touch_id: str, detail: str, now: datetime) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -41,7 +41,8 @@ def write_drafts(
     with transaction(engine) as connection:
         written = drafts.of_touches(connection, ready)
         evidence = enrichment.evidence_of(connection, sorted({t.touch["lead_id"] for t in ready.values()}))
-        threads = drafts.threads(connection, {t.touch["enrolment_id"] for t in ready.values()})
+        mailed = {t.touch["enrolment_id"] for t in ready.values() if t.message_ids}
+        threads = drafts.threads(connection, mailed) if mailed else {}
     new: dict[str, Draft] = {}
     failed: dict[str, str] = {}
     requests: dict[str, SlotRequest] = {}
@@ -62,9 +63,9 @@ def write_drafts(
             new[touch_id] = _draft_one(requests[touch_id].template, slots, loaded, thread)
         except Exception as error:  # noqa: BLE001 - one touch must not hold up the others
             failed[touch_id] = code_of(error, "draft")
-    failed |= _save(engine, new, now)
-    with transaction(engine) as connection:
-        written |= drafts.of_touches(connection, new)
+    saved, refused = _save(engine, new, now)
+    failed |= refused
+    written |= {i: new[i] for i in saved} | _of_others(engine, new.keys() - saved - refused.keys())
     _count(report, {i: words for i, words in new.items() if i in written}, ready)
     return {i: written[i] for i in ready if i in written}, failed
 
@@ -120,23 +121,33 @@ def _draft_one(
     )
 
 
-def _save(engine: Engine, new: Mapping[str, Draft], now: datetime) -> dict[str, str]:
-    """All at once; where the database refuses one, one by one. Returns touch_id -> code of the refused."""
+def _save(engine: Engine, new: Mapping[str, Draft], now: datetime) -> tuple[set[str], dict[str, str]]:
+    """All at once; where the database refuses one, one by one: (saved, touch_id -> code of the refused)."""
+    if not new:
+        return set(), {}
     try:
         with transaction(engine) as connection:
-            drafts.save(connection, new, now=now)
-        return {}
+            return drafts.save(connection, new, now=now), {}
     except StoreError as error:
         if error.code == "db_unreachable" or error.code.startswith(PASSING):
             raise
+    saved: set[str] = set()
     refused = {}
     for touch_id, words in new.items():
         try:
             with transaction(engine) as connection:
-                drafts.save(connection, {touch_id: words}, now=now)
+                saved |= drafts.save(connection, {touch_id: words}, now=now)
         except StoreError as error:
             refused[touch_id] = error.code
-    return refused
+    return saved, refused
+
+
+def _of_others(engine: Engine, touch_ids: Set[str]) -> dict[str, Draft]:
+    """What another worker has written meanwhile: the first words stand."""
+    if not touch_ids:
+        return {}
+    with transaction(engine) as connection:
+        return drafts.of_touches(connection, touch_ids)
 
 
 def _count(report: Report, new: Mapping[str, Draft], ready: Mapping[str, LoadedTouch]) -> None:

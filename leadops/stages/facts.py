@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,9 +15,8 @@ from leadops.domain.keys import Keyring, suppression_keys, touch_keys
 from leadops.domain.timing import resolve_zone
 from leadops.errors import LeadopsError
 from leadops.playbook.model import Mailbox, Playbook
-from leadops.store import suppressions, touches
 from leadops.store.engine import TEXTS, rows, sql
-from leadops.store.gate import BlockingEvent, blocking
+from leadops.store.gate import BlockingEvent, Standing, standing
 from leadops.terms import (
     Channel,
     EnrolmentState,
@@ -113,15 +112,6 @@ def mailbox_of(touch: Mapping[str, Any], playbook: Playbook) -> Mailbox:
     raise LeadopsError("mailbox_gone", f"touch {touch['touch_id']}: its mailbox is not in the playbook.")
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What else stands in the way of some touches, read in one statement each."""
-
-    blockers: Mapping[str, Sequence[BlockingEvent]]  # by key
-    suppressed: Mapping[str, str]  # key -> reason
-    sent_24h: Mapping[str, tuple[int, datetime]]  # by mailbox
-
-
 def around(
     connection: Connection,
     loaded: Iterable[LoadedTouch],
@@ -129,18 +119,15 @@ def around(
     keyring: Keyring,
     *,
     now: datetime,
-) -> Around:
+) -> Standing:
     """Fresh, for all of these touches. In the hand-over: only after the locks are held."""
     concerned = list(loaded)
-    by_key: dict[str, list[BlockingEvent]] = {}
-    for event in blocking(connection, {k for t in concerned for k in t.keys(keyring)}):
-        by_key.setdefault(event.key, []).append(event)
-    people = {k for t in concerned for k in suppression_keys(keyring, t.state)}
-    mailboxes = {m for t in concerned for m in _counted(t.touch["mailbox"], playbook)}
-    return Around(
-        by_key,
-        suppressions.found(connection, people),
-        touches.sent_24h(connection, mailboxes, now=now),
+    return standing(
+        connection,
+        {k for t in concerned for k in t.keys(keyring)},
+        {k for t in concerned for k in suppression_keys(keyring, t.state)},
+        {m for t in concerned for m in _counted(t.touch["mailbox"], playbook)},
+        now=now,
     )
 
 
@@ -152,7 +139,7 @@ def _counted(mailbox: str, playbook: Playbook) -> list[str]:
     return [mailbox, *(m.address for m in playbook.sender.mailboxes if m.address.endswith(domain))]
 
 
-def facts(loaded: LoadedTouch, found: Around, playbook: Playbook, keyring: Keyring) -> TouchFacts:
+def facts(loaded: LoadedTouch, found: Standing, playbook: Playbook, keyring: Keyring) -> TouchFacts:
     """What the gates read of one touch."""
     touch, state = loaded.touch, loaded.state
     sequence = playbook.sequences[Tier(touch["sequence"])]

@@ -303,9 +303,8 @@ def _hand_over(
     touch_id = loaded.touch["touch_id"]
     with transaction(house.engine) as connection:
         gate.lock_shared(connection, loaded.keys(house.keyring))
-        touches.lock_enrolment(connection, loaded.touch["enrolment_id"])
-        touches.lock_caps(connection, _cap_scope(house.playbook, loaded))
-        if touches.lock_claimed(connection, touch_id, token) is None:
+        enrolment_id, caps = loaded.touch["enrolment_id"], _cap_scope(house.playbook, loaded)
+        if not touches.lock_for_handover(connection, touch_id, token, enrolment_id=enrolment_id, caps=caps):
             report.count("lost_claim")
             return None
         now = clock()
@@ -363,18 +362,20 @@ def _freeze(
         date=now,
         unsubscribe_url=unsubscribe_url(house.public_url, fresh.reply_token) if house.public_url else None,
     )
-    draft_id = drafts.draft_id_of(touch["touch_id"])
-    touches.hand_over(
+    frozen = touches.hand_over(
         connection,
         touch["touch_id"],
         token,
         now=now,
         until=until,
-        draft_id=draft_id,
+        draft_id=drafts.draft_id_of(touch["touch_id"]),
         message_id=message_id,
         provider=house.email.name,
+        wire=wire,
     )
-    return drafts.freeze(connection, draft_id, wire)
+    if frozen is None:
+        raise LeadopsError("draft_gone", f"touch {touch['touch_id']}: its draft is gone.")
+    return frozen
 
 
 def _give_to_rep(
@@ -401,7 +402,7 @@ def _give_to_rep(
     task = {"title": words.subject or "Next step", "text": words.body, "touch_id": touch["touch_id"]}
     crm.enqueue(connection, [crm.Owed(f"task:{touch['touch_id']}", "task", touch["lead_id"], task)], now=now)
     result = SendResult(outcome=Outcome.ACCEPTED)
-    settled = touches.record_sent(connection, touch["touch_id"], token, result, now=now)
+    settled = touches.record_sent(connection, touch, token, result, now=now)
     if settled is not None:
         tell_sent(connection, settled, house.playbook, now=now)
     report.count("sent")

@@ -33,13 +33,13 @@ def settle(
     sent, unknown, retry, failed:REASON; ``late_outcome`` where others have settled the touch meanwhile.
     """
     touch_id, enrolment_id = loaded.touch["touch_id"], loaded.touch["enrolment_id"]
-    touches.lock_enrolment(connection, enrolment_id)
     if result.outcome is Outcome.ACCEPTED:
-        row = touches.record_sent(connection, touch_id, token, result, now=now)
+        row = touches.record_sent(connection, loaded.touch, token, result, now=now)
         if row is None:
             return "late_outcome"
         tell_sent(connection, row, playbook, now=now)
         return "sent"
+    touches.lock_enrolment(connection, enrolment_id)
     if result.outcome is Outcome.AMBIGUOUS:
         touches.record_unknown(connection, touch_id, token, result.detail, now=now)
         return "unknown"
@@ -61,18 +61,15 @@ def backoff(delivery: Delivery, attempts: int, retry_after_s: float | None = Non
     return timedelta(seconds=max(min(doubled, delivery.max_backoff_seconds), retry_after_s or 0))
 
 
-_SUBJECT = sql("select subject from message_bodies where draft_id = :id")
-
-
 def tell_sent(connection: Connection, touch: Mapping[str, Any], playbook: Playbook, *, now: datetime) -> None:
-    """A touch that was sent: the CRM is owed a note, and the enrolment may have nothing left to do."""
-    subject = one_value(connection, _SUBJECT, id=touch["draft_id"])
+    """A touch that was sent, as ``record_sent`` gives it: the CRM is owed a note, and the enrolment may have
+    nothing left to do."""
     payload = {
         "touch_id": touch["touch_id"],
         "position": touch["position"],
         "channel": touch["channel"],
         "template": touch["template"],
-        "subject": subject,
+        "subject": touch["subject"],
         "message_id": touch["message_id"],
         "at": now.isoformat(),
     }
@@ -157,7 +154,7 @@ def _settle_unknown(
     now: datetime,
 ) -> str:
     if result is not None and result.outcome is Outcome.ACCEPTED:
-        row = touches.record_sent(connection, touch["touch_id"], None, result, now=now)
+        row = touches.record_sent(connection, touch, None, result, now=now)
         if row is not None:
             tell_sent(connection, row, playbook, now=now)
         return "found_sent"

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from leadops.store.engine import TEXTS, one_value, put, rows, sql
+from leadops.store.engine import TEXTS, put, rows, sql
 from leadops.store.tables import message_bodies, message_drafts
 from leadops.terms import Draft, SlotValue, stable_id
 
@@ -18,7 +18,6 @@ _OF_TOUCHES = sql(
     where d.touch_id = any(:ids)""",
     ids=TEXTS,
 )
-_FREEZE = sql("update message_bodies set wire = coalesce(wire, :wire) where draft_id = :id returning wire")
 _THREAD = sql(
     """select e.enrolment_id, t.message_id, b.subject from enrolments e
     join enrolments o on o.lead_id = e.lead_id
@@ -36,10 +35,8 @@ def draft_id_of(touch_id: str) -> str:
     return stable_id("dra", touch_id)
 
 
-def save(connection: Connection, drafts: Mapping[str, Draft], *, now: datetime) -> None:
-    """touch_id -> draft. A touch that has one keeps it."""
-    if not drafts:
-        return
+def save(connection: Connection, drafts: Mapping[str, Draft], *, now: datetime) -> set[str]:
+    """touch_id -> draft. A touch that has one keeps it. Returns the touches whose draft is the one given."""
     ids = sorted(drafts)
     heads = [_head(i, drafts[i], now) for i in ids]
     bodies = [
@@ -51,8 +48,9 @@ def save(connection: Connection, drafts: Mapping[str, Draft], *, now: datetime) 
         }
         for i in ids
     ]
-    put(connection, message_drafts, heads)
+    stored = set(put(connection, message_drafts, heads, returning="touch_id"))
     put(connection, message_bodies, bodies)
+    return stored
 
 
 def _head(touch_id: str, draft: Draft, now: datetime) -> dict[str, Any]:
@@ -89,11 +87,6 @@ def of_touches(connection: Connection, touch_ids: Iterable[str]) -> dict[str, Dr
         )
         for r in rows(connection, _OF_TOUCHES, ids=sorted(touch_ids))
     }
-
-
-def freeze(connection: Connection, draft_id: str, wire: bytes) -> bytes:
-    """Fix the bytes of a draft for good; returns the ones that stand (the first ones, on a retry)."""
-    return bytes(one_value(connection, _FREEZE, id=draft_id, wire=wire))
 
 
 def threads(connection: Connection, enrolment_ids: Iterable[str]) -> dict[str, list[tuple[str, str]]]:

@@ -8,9 +8,9 @@ They live in Postgres's shared lock table (about 6,400 entries by default), henc
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -22,13 +22,23 @@ MAX_LOCKS_PER_TRANSACTION = 256
 
 _EXCLUSIVE = sql("select pg_advisory_xact_lock(k) from unnest(:numbers) as k", numbers=BIGINTS)
 _SHARED = sql("select pg_advisory_xact_lock_shared(k) from unnest(:numbers) as k", numbers=BIGINTS)
-_BLOCKING = sql(
+# One statement, so that a hand-over looks once; each part is one look at an index.
+_STANDING = sql(
     """
-    select distinct k.key, e.event_id, e.kind, e.occurred_at, e.pending_reply or e.pending_fold as pending
-    from event_keys k join lead_events e using (event_id)
-    where k.blocking and k.key = any(:keys)
+    select 'blocking' as what, k.key, e.event_id, e.kind, e.occurred_at as at,
+        e.pending_reply or e.pending_fold as pending, null::bigint as n
+    from event_keys k join lead_events e using (event_id) where k.blocking and k.key = any(:keys)
+    union all
+    select 'suppressed', s.key, null, s.reason, null, null, null
+    from suppressions s where s.key = any(:people)
+    union all
+    select 'sent', t.mailbox, null, null, min(t.handed_over_at), null, count(*) from touches t
+    where t.mailbox = any(:mailboxes) and t.state in ('handing_over', 'sent', 'unknown')
+    and t.channel = 'email' and t.handed_over_at > :since group by t.mailbox
     """,
     keys=TEXTS,
+    people=TEXTS,
+    mailboxes=TEXTS,
 )
 
 
@@ -43,7 +53,7 @@ class BlockingEvent:
     pending: bool
 
 
-def _numbers(keys: Iterable[str]) -> list[int]:
+def lock_numbers(keys: Iterable[str]) -> list[int]:
     """Sorted, so that two transactions never wait for each other in a ring."""
     return sorted({lock_number(k) for k in keys})
 
@@ -51,23 +61,48 @@ def _numbers(keys: Iterable[str]) -> list[int]:
 def lock_exclusive(connection: Connection, keys: Iterable[str]) -> None:
     """Held until the transaction ends. Taken by the one that inserts stop events; the fold and the caps lock
     with it too, under names of their own."""
-    if numbers := _numbers(keys):
+    if numbers := lock_numbers(keys):
         rows(connection, _EXCLUSIVE, numbers=numbers)
 
 
 def lock_shared(connection: Connection, keys: Iterable[str]) -> None:
     """Taken by the step into handing_over, before it looks at anything."""
-    if numbers := _numbers(keys):
+    if numbers := lock_numbers(keys):
         rows(connection, _SHARED, numbers=numbers)
 
 
-def blocking(connection: Connection, keys: Iterable[str]) -> list[BlockingEvent]:
-    """Every event that blocks a touch with one of these keys, once per key.
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands in the way of some touches."""
+
+    blockers: Mapping[str, Sequence[BlockingEvent]]  # by key
+    suppressed: Mapping[str, str]  # key -> reason
+    sent_24h: Mapping[str, tuple[int, datetime]]  # mailbox -> (accepted or in flight, the oldest of them)
+
+
+def standing(
+    connection: Connection,
+    keys: Iterable[str],
+    people: Iterable[str],
+    mailboxes: Iterable[str],
+    *,
+    now: datetime,
+) -> Standing:
+    """Every event that blocks a touch with one of ``keys``, whoever of ``people`` (keys too) is suppressed,
+    and what ``mailboxes`` have sent in the 24 hours before ``now`` (R22).
 
     For a hand-over: in a statement of its own, after the locks.
     """
-    found = rows(connection, _BLOCKING, keys=sorted(keys))
-    return [
-        BlockingEvent(r["key"], r["event_id"], EventKind(r["kind"]), r["occurred_at"], r["pending"])
-        for r in found
-    ]
+    given = {"keys": sorted(keys), "people": sorted(people), "mailboxes": sorted(mailboxes)}
+    blockers: dict[str, list[BlockingEvent]] = {}
+    suppressed: dict[str, str] = {}
+    sent: dict[str, tuple[int, datetime]] = {}
+    for r in rows(connection, _STANDING, since=now - timedelta(hours=24), **given):
+        if r["what"] == "suppressed":
+            suppressed[r["key"]] = r["kind"]
+        elif r["what"] == "sent":
+            sent[r["key"]] = (int(r["n"]), r["at"])
+        else:
+            event = BlockingEvent(r["key"], r["event_id"], EventKind(r["kind"]), r["at"], r["pending"])
+            blockers.setdefault(event.key, []).append(event)
+    return Standing(blockers, suppressed, sent)

@@ -20,8 +20,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from leadops.store.engine import TEXTS, one_value, put, rows, sql
-from leadops.store.gate import lock_exclusive
+from leadops.store.engine import BIGINTS, TEXTS, one_value, put, rows, sql
+from leadops.store.gate import lock_numbers
 from leadops.store.tables import touches
 from leadops.terms import PlannedTouch, SendResult, TouchReason
 
@@ -52,15 +52,27 @@ _DUE = sql(
     ) counted"""
 )
 _ENROLMENT = sql("select 1 from enrolments where enrolment_id = :id for no key update")
-_MINE = sql(
-    """select * from touches where touch_id = :id and state = 'claimed' and lease_token = :token
-    for update"""
+# Each part waits for the one before it, so that the locks are taken in the ledger's order.
+_FOR_HANDOVER = sql(
+    """with enrolment as materialized (
+        select 1 from enrolments where enrolment_id = :enrolment for no key update
+    ), caps as materialized (
+        select count(pg_advisory_xact_lock(k)) as n from unnest(:caps) as k
+        where (select count(*) from enrolment) >= 0
+    )
+    select 1 from touches where touch_id = :id and state = 'claimed' and lease_token = :token
+    and (select n from caps) >= 0 for update""",
+    caps=BIGINTS,
 )
 _HAND_OVER = sql(
-    """update touches set state = 'handing_over', reason = 'in_flight', handed_over_at = :now,
+    """with frozen as (
+        update message_bodies set wire = coalesce(wire, :wire) where draft_id = :draft returning wire
+    )
+    update touches set state = 'handing_over', reason = 'in_flight', handed_over_at = :now,
     lease_until = :until, attempts = attempts + 1, draft_id = :draft, message_id = :message_id,
     provider = :provider
-    where touch_id = :id and state = 'claimed' and lease_token = :token"""
+    where touch_id = :id and state = 'claimed' and lease_token = :token
+    returning (select wire from frozen) as wire"""
 )
 _DEFER = sql(
     """update touches set state = 'planned', reason = :reason, due_at = :due, detail = :detail,
@@ -73,12 +85,15 @@ _CANCEL_MINE = sql(
     lease_token = null, lease_until = null
     where touch_id = :id and lease_token = :token and state = 'claimed' returning *"""
 )
+# The enrolment's row is locked before the touch's is written, as everywhere.
 _SENT = sql(
-    """update touches set state = 'sent', reason = null, settled_at = :now, detail = :detail,
-    provider_ref = :ref, message_id = coalesce(:message_id, message_id), lease_token = null,
+    """update touches t set state = 'sent', reason = null, settled_at = :now, detail = :detail,
+    provider_ref = :ref, message_id = coalesce(:message_id, t.message_id), lease_token = null,
     lease_until = null
-    where touch_id = :id and state in ('handing_over', 'unknown')
-    and (lease_token = :token or cast(:token as text) is null) returning *"""
+    from (select enrolment_id from enrolments where enrolment_id = :enrolment for no key update) e
+    where t.touch_id = :id and t.enrolment_id = e.enrolment_id and t.state in ('handing_over', 'unknown')
+    and (t.lease_token = :token or cast(:token as text) is null)
+    returning t.*, (select b.subject from message_bodies b where b.draft_id = t.draft_id) as subject"""
 )
 _FAILED = sql(
     """update touches set state = 'failed', reason = :reason, settled_at = :now, detail = :detail,
@@ -128,12 +143,6 @@ _FINISH_AT = sql(
         select 1 from touches t where t.enrolment_id = e.enrolment_id
         and t.state in ('planned', 'claimed', 'handing_over', 'unknown'))""",
     ids=TEXTS,
-)
-_SENT_24H = sql(
-    """select mailbox, count(*) as n, min(handed_over_at) as oldest from touches
-    where mailbox = any(:mailboxes) and state in ('handing_over', 'sent', 'unknown')
-    and channel = 'email' and handed_over_at > :since group by mailbox""",
-    mailboxes=TEXTS,
 )
 
 
@@ -193,23 +202,16 @@ def lock_enrolment(connection: Connection, enrolment_id: str) -> None:
     connection.execute(_ENROLMENT, {"id": enrolment_id})
 
 
-def lock_claimed(connection: Connection, touch_id: str, token: str) -> dict[str, Any] | None:
-    """The touch, locked, if it is still this worker's."""
-    found = rows(connection, _MINE, id=touch_id, token=token)
-    return found[0] if found else None
+def lock_for_handover(
+    connection: Connection, touch_id: str, token: str, *, enrolment_id: str, caps: Iterable[str]
+) -> bool:
+    """Lock the enrolment, what ``caps`` names, then the touch; whether it is still this worker's.
 
-
-def lock_caps(connection: Connection, mailboxes: Iterable[str]) -> None:
-    """Counting a cap and taking a place under it is one at a time per mailbox (R22)."""
-    lock_exclusive(connection, {"cap:" + m for m in mailboxes})
-
-
-def sent_24h(
-    connection: Connection, mailboxes: Iterable[str], *, now: datetime
-) -> dict[str, tuple[int, datetime]]:
-    """mailbox -> (accepted or in flight in the last 24 h, the oldest of them); without one: none (R22)."""
-    given = {"mailboxes": sorted(mailboxes), "since": now - timedelta(hours=24)}
-    return {r["mailbox"]: (int(r["n"]), r["oldest"]) for r in rows(connection, _SENT_24H, **given)}
+    Counting a cap and taking a place under it is one at a time per mailbox or domain (R22).
+    """
+    numbers = lock_numbers("cap:" + c for c in caps)
+    given = {"id": touch_id, "token": token, "enrolment": enrolment_id, "caps": numbers}
+    return bool(rows(connection, _FOR_HANDOVER, **given))
 
 
 def hand_over(
@@ -222,20 +224,24 @@ def hand_over(
     draft_id: str,
     message_id: str | None,
     provider: str,
-) -> None:
-    """The step after which bytes may leave. Commit before the call."""
-    connection.execute(
-        _HAND_OVER,
-        {
-            "id": touch_id,
-            "token": token,
-            "now": now,
-            "until": until,
-            "draft": draft_id,
-            "message_id": message_id,
-            "provider": provider,
-        },
-    )
+    wire: bytes | None = None,
+) -> bytes | None:
+    """The step after which bytes may leave. Commit before the call.
+
+    ``wire``: the draft's bytes, fixed for good here. Returns those that stand: the first ones, on a retry.
+    """
+    given = {
+        "id": touch_id,
+        "token": token,
+        "now": now,
+        "until": until,
+        "draft": draft_id,
+        "message_id": message_id,
+        "provider": provider,
+        "wire": wire,
+    }
+    frozen: bytes | None = one_value(connection, _HAND_OVER, **given)
+    return frozen
 
 
 def defer(
@@ -269,11 +275,20 @@ def cancel_claimed(
 
 
 def record_sent(
-    connection: Connection, touch_id: str, token: str | None, result: SendResult, *, now: datetime
+    connection: Connection,
+    touch: Mapping[str, Any],
+    token: str | None,
+    result: SendResult,
+    *,
+    now: datetime,
 ) -> dict[str, Any] | None:
-    """The provider has it. Also settles an ``unknown`` one: definite news beats none (token None)."""
+    """The provider has it: the row as it is now, with its subject. Locks the enrolment as well.
+
+    Also settles an ``unknown`` one: definite news beats none (token None).
+    """
     given = {
-        "id": touch_id,
+        "id": touch["touch_id"],
+        "enrolment": touch["enrolment_id"],
         "token": token,
         "now": now,
         "detail": result.detail or None,
