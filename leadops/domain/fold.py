@@ -322,6 +322,31 @@ def state_from_json(data: Mapping[str, Any]) -> LeadState:
     return _STATE.validate_python(dict(data))
 
 
+_RECEIPTS = frozenset(
+    k.value
+    for k in (
+        EventKind.EMAIL_PROCESSED,
+        EventKind.EMAIL_DELIVERED,
+        EventKind.EMAIL_OPENED,
+        EventKind.EMAIL_CLICKED,  # a person's click shows in human_clicks
+    )
+)
+_NEWS_TO_NOBODY = frozenset({"event_count", "last_event_at"})
+
+
+def decisions_may_change(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether two states (as JSON) differ in anything that enrichment, score or enrolment may read.
+
+    All but what a receipt changes: that a mail arrived or was opened decides nothing about its reader (R13).
+    """
+    return _as_decided_on(before) != _as_decided_on(after)
+
+
+def _as_decided_on(state: Mapping[str, Any]) -> dict[str, Any]:
+    kinds = {kind: n for kind, n in state.get("kinds", {}).items() if kind not in _RECEIPTS}
+    return {name: value for name, value in state.items() if name not in _NEWS_TO_NOBODY} | {"kinds": kinds}
+
+
 def digest_of(data: Mapping[str, Any]) -> str:
     """Same state, same digest."""
     canonical = json.dumps(data, sort_keys=True, separators=(",", ":"), default=str)

@@ -13,14 +13,12 @@ from leadops.errors import BadInput, LeadopsError
 from leadops.playbook.model import Template
 from leadops.providers.llm.port import SlotRequest, SlotWriter, WrittenSlots
 from leadops.stages import enrich as enrichment
+from leadops.stages.again import PASSING
 from leadops.stages.facts import LoadedTouch
 from leadops.stages.report import Report
 from leadops.store import drafts
 from leadops.store.engine import StoreError, transaction
 from leadops.terms import Channel, Draft
-
-PASSING = ("db_40", "db_53", "db_55", "db_57")
-"""Deadlock, out of resources, lock not to be had, cancelled: the same statement may succeed later."""
 
 
 def write_drafts(

@@ -18,7 +18,6 @@ from leadops.store.tables import enrichments
 from leadops.terms import EvidenceField
 
 FLAG = "pending_enrichment"
-_SCORE_NEXT = sql("update leads set pending_score = true where lead_id = any(:ids)", ids=TEXTS)
 _STORED = sql("select lead_id, provider, fields from enrichments where lead_id = any(:ids)", ids=TEXTS)
 
 
@@ -35,12 +34,10 @@ def enrich(engine: Engine, providers: Sequence[EnrichmentPort], *, now: datetime
             values += _enrich_one(lead, providers, now, report)
         _save(connection, values)
         ids = [lead["lead_id"] for lead in claimed]
-        store.done(connection, FLAG, ids)
-        connection.execute(_SCORE_NEXT, {"ids": sorted(ids)})
+        report.pending = store.enriched(connection, ids)
         store.park(connection, "enrich", report.parked, now=now)
         report.count("fields", sum(len(v["fields"]) for v in values))
         report.lead_ids |= set(ids)
-        report.pending = store.waiting(connection, FLAG)
     return report
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -16,67 +19,89 @@ from leadops.domain.keys import Keyring, suppression_keys
 from leadops.domain.sequencing import choose_mailbox, choose_variant, new_position, plan
 from leadops.domain.timing import resolve_zone
 from leadops.playbook.model import Playbook
+from leadops.stages.again import all_then_each
 from leadops.stages.handing import Due, hand_off
 from leadops.stages.report import Report
 from leadops.stages.stops import skip_already_sent
 from leadops.store import crm, enrolments, suppressions, touches
 from leadops.store import leads as store
-from leadops.store.engine import TEXTS, rows, sql, transaction
+from leadops.store.engine import transaction
 from leadops.terms import LIVE_ENROLMENT_STATES, LeadState, Tier, TouchReason, stable_id
 
 FLAG = "pending_enrolment"
-_REFUSED = sql("update leads set not_enrolled_reason = :reason where lead_id = :id")
+
+
+@dataclass(slots=True)
+class _Decided:
+    """What came of some leads, to be written at once. ``reasons``: as ``leads.decided`` takes them."""
+
+    done: Counter[str] = field(default_factory=Counter)
+    new: list[dict[str, Any]] = field(default_factory=list)
+    due: list[Due] = field(default_factory=list)
+    reasons: dict[str, str | None] = field(default_factory=dict)
+    acted: set[str] = field(default_factory=set)
 
 
 def enrol(engine: Engine, playbook: Playbook, keyring: Keyring, *, now: datetime, limit: int = 500) -> Report:
     """Decide for up to ``limit`` scored leads. Counts: enrol, raise, refuse, leave, and refused:REASON."""
+    return all_then_each(partial(_enrol_batch, engine, playbook, keyring, now, limit))
+
+
+def _enrol_batch(
+    engine: Engine, playbook: Playbook, keyring: Keyring, now: datetime, limit: int, each: bool
+) -> Report:
     report = Report("enrol")
+    reasons: dict[str, str | None] = {}
     with transaction(engine) as connection:
         claimed = store.claim(connection, FLAG, limit)
         ids = [c["lead_id"] for c in claimed]
         past = enrolments.of_leads(connection, ids)
-        for lead in claimed:
-            lead_id = lead["lead_id"]
-            done: Counter[str] = Counter()
+        for leads in ([lead] for lead in claimed) if each else [claimed]:
             try:
-                with connection.begin_nested():
-                    _enrol_one(connection, lead, past.get(lead_id, ()), playbook, keyring, now, done)
+                with connection.begin_nested() if each else nullcontext():
+                    found = _enrol_some(connection, leads, past, playbook, keyring, now)
             except OperationalError:  # the database's trouble, not the lead's
                 raise
-            except Exception as error:  # noqa: BLE001 - one lead must not hold up the others
-                report.parked[lead_id] = f"enrol_{type(error).__name__}"
+            except Exception as error:
+                if not each:
+                    raise
+                report.parked[leads[0]["lead_id"]] = f"enrol_{type(error).__name__}"
                 report.count("parked")
             else:
-                report.counts.update(done)
-                if done.keys() & {Verdict.ENROL.value, Verdict.RAISE.value}:
-                    report.lead_ids.add(lead_id)
-        store.done(connection, FLAG, ids)
+                report.counts.update(found.done)
+                report.lead_ids |= found.acted
+                reasons |= found.reasons
+        report.pending = store.decided(connection, ids, reasons)
         store.park(connection, "enrol", report.parked, now=now)
-        report.pending = store.waiting(connection, FLAG)
     return report
 
 
-def _enrol_one(
+def _enrol_some(
     connection: Connection,
-    lead: Mapping[str, Any],
-    past: Sequence[Mapping[str, Any]],
+    leads: Sequence[Mapping[str, Any]],
+    past: Mapping[str, Sequence[Mapping[str, Any]]],
     playbook: Playbook,
     keyring: Keyring,
     now: datetime,
-    done: Counter[str],
-) -> None:
-    lead_id, state, tier = lead["lead_id"], state_from_json(lead["state"]), Tier(lead["tier"])
-    suppressed = bool(suppressions.found(connection, suppression_keys(keyring, state)))
-    decision = decide(state, tier, _past(past), suppressed, playbook, now)
-    done[decision.verdict.value] += 1
-    if decision.verdict is Verdict.ENROL:
-        new = [_enrolment(lead_id, state, tier, playbook, keyring, now)]
-        enrolments.add(connection, new)
-        _tell(connection, new, now)
-    _act_on(connection, lead_id, decision, tier, playbook, done)
-    if decision.to_person and state.last_lead_event:
-        due = Due(lead_id, state.last_lead_event, "lead_returned", words=state.message)
-        done["handed_off"] += hand_off(connection, [due], playbook, now=now)
+) -> _Decided:
+    states = {lead["lead_id"]: state_from_json(lead["state"]) for lead in leads}
+    keys = {lead_id: suppression_keys(keyring, state) for lead_id, state in states.items()}
+    suppressed = suppressions.found(connection, {k for own in keys.values() for k in own})
+    found = _Decided()
+    for lead in leads:
+        lead_id, tier = lead["lead_id"], Tier(lead["tier"])
+        state, had = states[lead_id], _past(past.get(lead_id, ()))
+        decision = decide(state, tier, had, not suppressed.keys().isdisjoint(keys[lead_id]), playbook, now)
+        if decision.verdict is Verdict.ENROL:
+            found.new.append(_enrolment(lead_id, state, tier, playbook, keyring, now))
+        _act_on(connection, lead_id, decision, tier, playbook, found)
+        if decision.to_person and state.last_lead_event:
+            found.due.append(Due(lead_id, state.last_lead_event, "lead_returned", words=state.message))
+    enrolments.add(connection, found.new)
+    _tell(connection, found.new, now)
+    if found.due:
+        found.done["handed_off"] += hand_off(connection, found.due, playbook, now=now)
+    return found
 
 
 def _act_on(
@@ -85,16 +110,18 @@ def _act_on(
     decision: EnrolDecision,
     tier: Tier,
     playbook: Playbook,
-    done: Counter[str],
+    found: _Decided,
 ) -> None:
+    found.done[decision.verdict.value] += 1
     if decision.verdict is Verdict.RAISE and decision.enrolment_id is not None:
         version = playbook.sequences[tier].version
         enrolments.raise_tier(connection, decision.enrolment_id, tier.value, version)
     if decision.verdict is Verdict.REFUSE and decision.reason is not None:
-        done[f"refused:{decision.reason.value}"] += 1
+        found.done[f"refused:{decision.reason.value}"] += 1
     if decision.verdict in (Verdict.REFUSE, Verdict.ENROL):
-        reason = decision.reason.value if decision.reason else None
-        connection.execute(_REFUSED, {"id": lead_id, "reason": reason})
+        found.reasons[lead_id] = decision.reason.value if decision.reason else None
+    if decision.verdict in (Verdict.ENROL, Verdict.RAISE):
+        found.acted.add(lead_id)
 
 
 def _past(found: Sequence[Mapping[str, Any]]) -> list[PastEnrolment]:
@@ -156,80 +183,90 @@ def _tell(connection: Connection, new: Sequence[Mapping[str, Any]], now: datetim
     crm.enqueue(connection, told, now=now)
 
 
-_USED = sql(
-    """select enrolment_id, max(position) as position, max(handed_over_at) as last_touch
-    from touches where enrolment_id = any(:ids) group by enrolment_id""",
-    ids=TEXTS,
-)
-
-
 def plan_touches(engine: Engine, playbook: Playbook, *, now: datetime, limit: int = 500) -> Report:
     """Plan up to ``limit`` enrolments. Counts: planned (enrolments), touches, replanned, cancelled.
 
     A raised enrolment loses what it had not sent of the lower sequence and gets the higher one whole,
     after the gap since its last touch.
     """
+    return all_then_each(partial(_plan_batch, engine, playbook, now, limit))
+
+
+def _plan_batch(engine: Engine, playbook: Playbook, now: datetime, limit: int, each: bool) -> Report:
     report = Report("plan")
     with transaction(engine) as connection:
         claimed = enrolments.claim_unplanned(connection, limit)
         ids = [e["enrolment_id"] for e in claimed]
-        used = {r["enrolment_id"]: r for r in rows(connection, _USED, ids=sorted(ids))}
-        for enrolment in claimed:
-            enrolment_id = enrolment["enrolment_id"]
-            done: Counter[str] = Counter()
+        before = enrolments.before_planning(connection, ids)
+        for some in ([enrolment] for enrolment in claimed) if each else [claimed]:
             try:
-                with connection.begin_nested():
-                    _plan_one(connection, enrolment, used.get(enrolment_id), playbook, now, done)
+                with connection.begin_nested() if each else nullcontext():
+                    done = _plan_some(connection, some, before, playbook, now)
             except OperationalError:  # the database's trouble, not the enrolment's
                 raise
-            except Exception as error:  # noqa: BLE001 - one enrolment must not hold up the others
-                report.parked[enrolment_id] = f"plan_{type(error).__name__}"
+            except Exception as error:
+                if not each:
+                    raise
+                report.parked[some[0]["enrolment_id"]] = f"plan_{type(error).__name__}"
                 report.count("parked")
             else:
                 report.counts.update(done)
-                report.lead_ids.add(enrolment["lead_id"])
-        enrolments.planned(connection, ids)
-        skip_already_sent(connection, {e["lead_id"] for e in claimed}, playbook, now=now)
+                report.lead_ids |= {enrolment["lead_id"] for enrolment in some}
+        report.pending = enrolments.planned(connection, ids)
+        merged = {e["lead_id"] for e in claimed if before[e["enrolment_id"]]["beside_another"]}
+        if merged:
+            skip_already_sent(connection, merged, playbook, now=now)
         store.park(connection, "plan", report.parked, now=now)
-        report.pending = enrolments.unplanned(connection)
     return report
 
 
-def _plan_one(
+def _plan_some(
     connection: Connection,
-    enrolment: Mapping[str, Any],
-    before: Mapping[str, Any] | None,
+    some: Sequence[Mapping[str, Any]],
+    before: Mapping[str, Mapping[str, Any]],
     playbook: Playbook,
     now: datetime,
-    done: Counter[str],
-) -> None:
-    if before is not None:
-        ids = [enrolment["enrolment_id"]]
-        done["cancelled"] += touches.cancel_open(connection, ids, TouchReason.TIER_RAISED, now=now)
-        done["replanned"] += 1
+) -> Counter[str]:
+    done: Counter[str] = Counter()
+    found: list[dict[str, Any]] = []
+    again = [e["enrolment_id"] for e in some if before[e["enrolment_id"]]["position"] is not None]
+    if again:
+        done["cancelled"] += touches.cancel_open(connection, again, TouchReason.TIER_RAISED, now=now)
+        done["replanned"] += len(again)
+    for enrolment in some:
+        found += _plan_one(enrolment, before[enrolment["enrolment_id"]], playbook, now)
+    touches.add(connection, found)
+    done["touches"] += len(found)
+    done["planned"] += len(some)
+    return done
+
+
+def _plan_one(
+    enrolment: Mapping[str, Any], before: Mapping[str, Any], playbook: Playbook, now: datetime
+) -> list[dict[str, Any]]:
     tier = Tier(enrolment["tier"])
     sequence = playbook.sequences[tier]
     zone = resolve_zone(enrolment["timezone"], enrolment["country"], playbook.fallback_timezone)
-    last = before["last_touch"] if before else None
+    last, position = before["last_touch"], before["position"]
     planned = plan(
         enrolment["enrolment_id"],
         tier.value,
         enrolment["variant"],
-        now if before else enrolment["enrolled_at"],
-        new_position([before["position"]] if before else []),
+        enrolment["enrolled_at"] if position is None else now,
+        new_position([] if position is None else [position]),
         zone,
         enrolment["country"],
         playbook,
         not_before=last + timedelta(hours=sequence.min_gap_hours) if last else None,
     )
-    touches.add(
-        connection,
-        planned,
-        enrolment_id=enrolment["enrolment_id"],
-        lead_id=enrolment["lead_id"],
-        mailbox=enrolment["mailbox"],
-        urgency=tier.rank,
-        now=now,
-    )
-    done["touches"] += len(planned)
-    done["planned"] += 1
+    return [
+        touches.row(
+            p,
+            enrolment_id=enrolment["enrolment_id"],
+            lead_id=enrolment["lead_id"],
+            mailbox=enrolment["mailbox"],
+            urgency=tier.rank,
+            now=now,
+        )
+        for p in planned
+    ]

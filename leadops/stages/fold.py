@@ -6,14 +6,14 @@ the stops take effect, so that no other stage sees a lead whose stop is known bu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
 from sqlalchemy import Connection, Engine
 
-from leadops.domain.fold import digest_of, fold, state_to_json
+from leadops.domain.fold import decisions_may_change, digest_of, fold, state_to_json
 from leadops.domain.identity import People, part, primary_key
 from leadops.domain.keys import Keyring
 from leadops.playbook.model import Playbook
@@ -25,7 +25,7 @@ from leadops.store import enrolments
 from leadops.store import events as log
 from leadops.store import leads as store
 from leadops.store.correlation import a_key_of, cited_touch
-from leadops.store.engine import one_value, rows, sql, transaction
+from leadops.store.engine import one_value, sql, transaction
 from leadops.terms import INBOUND_KINDS, STOP_KINDS, Contact, LeadEvent, LeadState, ReplyClass, stable_id
 
 
@@ -68,8 +68,7 @@ def _fold_batch(engine: Engine, playbook: Playbook, keyring: Keyring, now: datet
     with transaction(engine) as connection:
         pending = log.claim_pending(connection, "fold", limit)
         if pending:
-            _correlate(connection, pending)
-            batch = _load(connection, pending)
+            batch = _load(connection, pending, *_correlate(connection, pending))
             parted = part(list(batch.events.values()), batch.keys)
             people = _people(parted, batch)
             _fold_each(connection, people, batch, playbook, keyring, report, now)
@@ -82,45 +81,40 @@ def _fold_batch(engine: Engine, playbook: Playbook, keyring: Keyring, now: datet
 _PENDING = sql("select count(*) from lead_events where pending_fold and not pending_reply")
 
 
-def _correlate(connection: Connection, pending: Sequence[LeadEvent]) -> None:
-    """Events that name nobody but cite a message of ours (bounces, clicks) hang on its lead."""
-    keys = log.identity_keys_of(connection, [e.event_id for e in pending])
+def _correlate(connection: Connection, pending: Sequence[LeadEvent]) -> tuple[dict[str, list[str]], set[str]]:
+    """Events that name nobody but cite a message of ours (bounces, clicks) hang on its lead.
+
+    Returns the identity keys of each, and the leads they have already.
+    """
+    ids = [e.event_id for e in pending]
+    keys, leads = log.known_of(connection, ids)
+    attached = False
     for event in pending:
         found = None if event.event_id in keys else cited_touch(connection, event)
         if found is not None and (key := a_key_of(connection, found.lead_id)):
             log.attach(connection, event.event_id, key, blocking=event.kind in STOP_KINDS)
+            attached = True
+    return log.known_of(connection, ids) if attached else (keys, leads)
 
 
-def _load(connection: Connection, pending: Sequence[LeadEvent]) -> _Batch:
+def _load(
+    connection: Connection, pending: Sequence[LeadEvent], keys: Mapping[str, Sequence[str]], had: set[str]
+) -> _Batch:
     """Lock and read everybody whom the pending events may concern.
 
     Who that is, is looked up before any row is locked and again afterwards: rows are locked in one order,
     and what another fold has joined in the meantime is not missed.
     """
-    events = {e.event_id: e for e in pending}
-    keys = log.identity_keys_of(connection, events)
+    claimed = frozenset(e.event_id for e in pending)
     own = {k for found in keys.values() for k in found}
     store.lock_fold_keys(connection, own)
     known: dict[str, store.KnownLead] = {}
     looked_at: set[str] = set()
-    had = set(_leads_of(connection, events).values())
     while more := log.linked_leads(connection, own, had) - looked_at:
         looked_at |= more
         known |= store.lock_leads(connection, more)
-    events |= {e.event_id: e for e in log.events_of(connection, known)}
-    keys = log.identity_keys_of(connection, events)
-    lead_of = _leads_of(connection, events)
-    classes = {i: ReplyClass(c) for i, c in store.reply_classes(connection, events).items()}
-    return _Batch(frozenset(e.event_id for e in pending), events, keys, lead_of, known, classes)
-
-
-_LEADS_OF = sql(
-    "select event_id, lead_id from lead_events where event_id = any(:ids) and lead_id is not null"
-)
-
-
-def _leads_of(connection: Connection, event_ids: Iterable[str]) -> dict[str, str]:
-    return {r["event_id"]: r["lead_id"] for r in rows(connection, _LEADS_OF, ids=sorted(event_ids))}
+    loaded = log.load(connection, known, claimed)
+    return _Batch(claimed, loaded.events, loaded.keys, loaded.lead_of, known, loaded.classes)
 
 
 def _people(parted: People, batch: _Batch) -> list[_Person]:
@@ -224,7 +218,8 @@ def _row(person: _Person, state: LeadState, batch: _Batch) -> store.LeadRow | No
     known = batch.known.get(person.lead_id)
     if known is not None and known.state_digest == digest and not person.merged:
         return None
-    flag = None if state.became_lead_at is None else "pending_enrichment"
+    same = known is not None and not person.merged and not decisions_may_change(known.state_json, as_json)
+    flag = None if same or state.became_lead_at is None else "pending_enrichment"
     return store.LeadRow(person.lead_id, state, as_json, digest, flag)
 
 

@@ -28,7 +28,8 @@ from leadops.playbook.model import Playbook, Template
 from leadops.providers.crm.port import RawRow
 from leadops.providers.email.port import EmailPort
 from leadops.providers.llm.port import SlotWriter
-from leadops.stages.drafting import PASSING, code_of, write_drafts
+from leadops.stages.again import PASSING
+from leadops.stages.drafting import code_of, write_drafts
 from leadops.stages.facts import LoadedTouch, around, facts, load, mailbox_of
 from leadops.stages.handing import Due, hand_off
 from leadops.stages.ingest import ingest

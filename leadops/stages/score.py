@@ -27,14 +27,6 @@ _CURRENT = sql(
     order by lead_id, scored_at desc, score_id""",
     ids=TEXTS,
 )
-_SET = sql(
-    """update leads l set score = m.total::float8, tier = m.tier, pending_enrolment = true
-    from unnest(:ids, :totals, :tiers) as m(lead_id, total, tier) where l.lead_id = m.lead_id""",
-    ids=TEXTS,
-    totals=TEXTS,
-    tiers=TEXTS,
-)
-_ENROL_NEXT = sql("update leads set pending_enrolment = true where lead_id = any(:ids)", ids=TEXTS)
 
 
 def score(engine: Engine, playbook: Playbook, *, now: datetime, limit: int = 500) -> Report:
@@ -56,16 +48,14 @@ def score(engine: Engine, playbook: Playbook, *, now: datetime, limit: int = 500
             i: s for i, s in scored.items() if i not in current or current[i]["inputs_hash"] != s.inputs_hash
         }
         _save(connection, changed, {i: _after(current.get(i), now) for i in changed}, now)
-        store.done(connection, FLAG, ids)
         # An unchanged score may still belong to a new lead event: the decision to enrol looks again.
-        connection.execute(_ENROL_NEXT, {"ids": sorted(scored)})
+        report.pending = store.scored(connection, ids, scored, changed=changed.keys())
         store.park(connection, "score", report.parked, now=now)
         report.count("scored", len(changed))
         report.count("unchanged", len(scored) - len(changed))
         for s in changed.values():
             report.count(s.tier.value)
         report.lead_ids |= set(changed)
-        report.pending = store.waiting(connection, FLAG)
     return report
 
 
@@ -90,14 +80,6 @@ def _save(
         return
     ids = sorted(changed)
     put(connection, lead_scores, [_row(i, changed[i], at[i]) for i in ids])
-    connection.execute(
-        _SET,
-        {
-            "ids": ids,
-            "totals": [str(changed[i].total) for i in ids],
-            "tiers": [changed[i].tier.value for i in ids],
-        },
-    )
     crm.enqueue(connection, [_told(i, changed[i], at[i]) for i in ids], now=now)
 
 

@@ -129,7 +129,8 @@ _ACTED = sql(
 
 def open_handoffs(connection: Connection, lead_ids: Iterable[str]) -> set[str]:
     """Those of these leads that already wait on somebody."""
-    return {r["lead_id"] for r in rows(connection, _OPEN, ids=sorted(lead_ids))}
+    ids = sorted(lead_ids)
+    return {r["lead_id"] for r in rows(connection, _OPEN, ids=ids)} if ids else set()
 
 
 def hand_off(connection: Connection, given: Sequence[Handoff]) -> set[str]:

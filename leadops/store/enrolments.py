@@ -59,10 +59,23 @@ _UNPLANNED = sql(
     """select e.*, l.state as lead_state, l.timezone, l.country from enrolments e join leads l using (lead_id)
     where e.pending_plan order by e.enrolled_at, e.enrolment_id limit :limit for update of e skip locked"""
 )
-_PLANNED = sql(
-    "update enrolments set pending_plan = false, finish_at = null where enrolment_id = any(:ids)", ids=TEXTS
+# After the rows are locked: a merge that has ended another enrolment of the lead is seen.
+_BEFORE = sql(
+    """select e.enrolment_id, t.position, t.last_touch, exists (select 1 from enrolments o
+        where o.lead_id = e.lead_id and o.enrolment_id <> e.enrolment_id and o.ended_at > e.enrolled_at
+        ) as beside_another
+    from enrolments e left join lateral (select max(position) as position, max(handed_over_at) as last_touch
+        from touches where enrolment_id = e.enrolment_id) t on true
+    where e.enrolment_id = any(:ids)""",
+    ids=TEXTS,
 )
-_UNPLANNED_COUNT = sql("select count(*) from enrolments where pending_plan")
+_PLANNED = sql(
+    """with done as (
+        update enrolments set pending_plan = false, finish_at = null where enrolment_id = any(:ids)
+    )
+    select count(*) from enrolments where pending_plan and enrolment_id <> all(:ids)""",
+    ids=TEXTS,
+)
 _RAISE = sql(
     f"""update enrolments set tier = :tier, sequence_version = :version, pending_plan = true
     where {_LIVE} and enrolment_id = :id"""
@@ -107,7 +120,8 @@ def of_leads(connection: Connection, lead_ids: Iterable[str]) -> dict[str, list[
 
 def live_of(connection: Connection, lead_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """lead_id -> its live enrolment."""
-    return {r["lead_id"]: r for r in rows(connection, _LIVE_OF, ids=sorted(lead_ids))}
+    ids = sorted(lead_ids)
+    return {r["lead_id"]: r for r in rows(connection, _LIVE_OF, ids=ids)} if ids else {}
 
 
 def end(
@@ -149,14 +163,16 @@ def claim_unplanned(connection: Connection, limit: int) -> list[dict[str, Any]]:
     return rows(connection, _UNPLANNED, limit=limit)
 
 
-def planned(connection: Connection, enrolment_ids: Iterable[str]) -> None:
-    """Their touches stand in the ledger."""
-    connection.execute(_PLANNED, {"ids": sorted(enrolment_ids)})
+def before_planning(connection: Connection, enrolment_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """enrolment_id -> ``position`` and ``last_touch`` of what it has had (None where nothing), and whether
+    the lead has had another one at the same time (``beside_another``). The rows must be locked already."""
+    ids = sorted(enrolment_ids)
+    return {r["enrolment_id"]: r for r in rows(connection, _BEFORE, ids=ids)} if ids else {}
 
 
-def unplanned(connection: Connection) -> int:
-    """How many enrolments wait for their plan."""
-    return int(one_value(connection, _UNPLANNED_COUNT))
+def planned(connection: Connection, enrolment_ids: Iterable[str]) -> int:
+    """Their touches stand in the ledger. Returns how many other enrolments wait for their plan."""
+    return int(one_value(connection, _PLANNED, ids=sorted(enrolment_ids)))
 
 
 def raise_tier(connection: Connection, enrolment_id: str, tier: str, version: str) -> None:

@@ -14,7 +14,7 @@ from leadops.domain.intake import payload_of
 from leadops.domain.keys import EventKey
 from leadops.store.engine import TEXTS, on_conflict_update, one_value, put, rows, sql
 from leadops.store.tables import crm_cursors, quarantined_events
-from leadops.terms import INBOUND_KINDS, Contact, EventKind, LeadEvent, stable_id
+from leadops.terms import INBOUND_KINDS, Contact, EventKind, LeadEvent, ReplyClass, stable_id
 
 
 def insert_events(connection: Connection, events: Sequence[tuple[LeadEvent, Sequence[EventKey]]]) -> set[str]:
@@ -171,15 +171,30 @@ _PENDING = {
         where e.pending_reply order by e.received_at, e.event_id limit :limit for update of e skip locked"""
     ),
 }
-_OF_LEADS = sql(
-    f"""select {_EVENT_COLUMNS} from lead_events e left join event_payloads p using (event_id)
-    where e.lead_id = any(:leads)""",
-    leads=TEXTS,
-)
-_IDENTITY_KEYS = sql(
-    "select event_id, key from event_keys where identity and event_id = any(:events) order by event_id, key",
+_WHOSE = "array(select k.key from event_keys k where k.identity and k.event_id = e.event_id order by k.key)"
+_KNOWN_OF = sql(
+    f"select e.event_id, e.lead_id, {_WHOSE} as keys from lead_events e where e.event_id = any(:events)",
     events=TEXTS,
 )
+_WITH_ALL = sql(
+    f"""select {_EVENT_COLUMNS}, {_WHOSE} as keys,
+        (select r.class from replies r where r.event_id = e.event_id) as class
+    from lead_events e left join event_payloads p using (event_id)
+    where e.lead_id = any(:leads) or e.event_id = any(:events)""",
+    leads=TEXTS,
+    events=TEXTS,
+)
+
+
+@dataclass(slots=True)
+class Loaded:
+    """Events with what the log knows of them, each by event_id: identity keys (only where there are any),
+    lead (only where they have one), class (of inbound messages already classified)."""
+
+    events: dict[str, LeadEvent]
+    keys: dict[str, list[str]]
+    lead_of: dict[str, str]
+    classes: dict[str, ReplyClass]
 
 
 def claim_pending(connection: Connection, what: str, limit: int) -> list[LeadEvent]:
@@ -187,28 +202,40 @@ def claim_pending(connection: Connection, what: str, limit: int) -> list[LeadEve
     return [event_from_row(r) for r in rows(connection, _PENDING[what], limit=limit)]
 
 
-def events_of(connection: Connection, leads: Iterable[str]) -> list[LeadEvent]:
-    """Every event folded into these leads so far."""
-    return [event_from_row(r) for r in rows(connection, _OF_LEADS, leads=sorted(leads))]
+def known_of(connection: Connection, events: Iterable[str]) -> tuple[dict[str, list[str]], set[str]]:
+    """event_id -> its identity keys, and the leads these events have."""
+    found = rows(connection, _KNOWN_OF, events=sorted(events))
+    keys = {r["event_id"]: list(r["keys"]) for r in found if r["keys"]}
+    return keys, {r["lead_id"] for r in found if r["lead_id"] is not None}
 
 
-def identity_keys_of(connection: Connection, events: Iterable[str]) -> dict[str, list[str]]:
-    """event_id -> its identity keys."""
-    found: dict[str, list[str]] = {}
-    for row in rows(connection, _IDENTITY_KEYS, events=sorted(events)):
-        found.setdefault(row["event_id"], []).append(row["key"])
-    return found
+def load(connection: Connection, leads: Iterable[str], events: Iterable[str]) -> Loaded:
+    """Every event folded into these leads so far, and these events; in one statement."""
+    found = rows(connection, _WITH_ALL, leads=sorted(leads), events=sorted(events))
+    return Loaded(
+        events={r["event_id"]: event_from_row(r) for r in found},
+        keys={r["event_id"]: list(r["keys"]) for r in found if r["keys"]},
+        lead_of={r["event_id"]: r["lead_id"] for r in found if r["lead_id"] is not None},
+        classes={r["event_id"]: ReplyClass(r["class"]) for r in found if r["class"] is not None},
+    )
 
 
-_LEADS_WITH = sql(
-    """select distinct e.lead_id from event_keys k join lead_events e using (event_id)
-    where k.identity and e.lead_id is not null and k.key = any(:keys)""",
-    keys=TEXTS,
-)
-_KEYS_OF = sql(
-    """select distinct k.key from lead_events e join event_keys k using (event_id)
-    where k.identity and e.lead_id = any(:leads)""",
+# From lead to key to lead, until nothing new is found.
+_LINKED = sql(
+    """with recursive linked(what, value) as (
+        select 'lead', l from unnest(:leads) as l union all select 'key', k from unnest(:keys) as k
+        union
+        select found.what, found.value from linked, lateral (
+            select 'key' as what, k.key as value from lead_events e join event_keys k using (event_id)
+            where linked.what = 'lead' and e.lead_id = linked.value and k.identity
+            union all
+            select 'lead', e.lead_id from event_keys k join lead_events e using (event_id)
+            where linked.what = 'key' and k.key = linked.value and k.identity and e.lead_id is not null
+        ) as found
+    )
+    select value from linked where what = 'lead'""",
     leads=TEXTS,
+    keys=TEXTS,
 )
 
 
@@ -217,15 +244,8 @@ def linked_leads(connection: Connection, keys: Iterable[str], lead_ids: Iterable
 
     Read from the log, not from who owns a key now: two people who must stay apart may share one.
     """
-    seen_keys, new_keys = set[str](), set(keys)
-    seen, new = set[str](), set(lead_ids)
-    while new_keys or new:
-        seen |= new
-        new_keys |= {r["key"] for r in rows(connection, _KEYS_OF, leads=sorted(new))} - seen_keys
-        seen_keys |= new_keys
-        new = {r["lead_id"] for r in rows(connection, _LEADS_WITH, keys=sorted(new_keys))} - seen
-        new_keys = set()
-    return seen
+    found = rows(connection, _LINKED, leads=sorted(lead_ids), keys=sorted(keys))
+    return {r["value"] for r in found}
 
 
 _SET_BLOCKING = sql(

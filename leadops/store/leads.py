@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,22 +12,22 @@ from sqlalchemy import Connection
 from leadops.store.engine import TEXTS, on_conflict_update, one_value, put, rows, sql
 from leadops.store.gate import lock_exclusive
 from leadops.store.tables import lead_keys, leads, parked_items
-from leadops.terms import LeadState
+from leadops.terms import LeadState, Score
 
 _OWNERS = sql("select key, lead_id from lead_keys where key = any(:keys)", keys=TEXTS)
 _LOCK_LEADS = sql(
-    """select lead_id, created_at, state_digest, became_lead_at, merged_into
+    """select lead_id, created_at, state, state_digest, merged_into
     from leads where lead_id = any(:ids) order by lead_id for update""",
     ids=TEXTS,
 )
 _ASSIGN = sql(
-    """update lead_events e set lead_id = m.lead_id
+    """update lead_events e set lead_id = coalesce(m.lead_id, e.lead_id),
+    pending_fold = e.pending_fold and e.event_id <> all(:folded)
     from unnest(:events, :owners) as m(event_id, lead_id) where e.event_id = m.event_id""",
     events=TEXTS,
     owners=TEXTS,
+    folded=TEXTS,
 )
-_FOLDED = sql("update lead_events set pending_fold = false where event_id = any(:events)", events=TEXTS)
-_CLASSES = sql("select event_id, class from replies where event_id = any(:events)", events=TEXTS)
 _MERGE = [
     sql(
         """update leads set merged_into = :into, pending_enrichment = false, pending_score = false,
@@ -44,6 +44,7 @@ class KnownLead:
     lead_id: str
     created_at: datetime
     state_digest: str
+    state_json: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +72,10 @@ def lock_leads(connection: Connection, lead_ids: Iterable[str]) -> dict[str, Kno
     """Lock these rows until the transaction ends; merged ones are left out."""
     found = rows(connection, _LOCK_LEADS, ids=sorted(lead_ids))
     return {
-        r["lead_id"]: KnownLead(r["lead_id"], r["created_at"], r["state_digest"])
+        r["lead_id"]: KnownLead(r["lead_id"], r["created_at"], r["state_digest"], r["state"])
         for r in found
         if r["merged_into"] is None
     }
-
-
-def reply_classes(connection: Connection, events: Iterable[str]) -> dict[str, str]:
-    """event_id -> ReplyClass value, for inbound messages already classified."""
-    return {r["event_id"]: r["class"] for r in rows(connection, _CLASSES, events=sorted(events))}
 
 
 def assign_events(connection: Connection, owner_of: Mapping[str, str], *, folded: Iterable[str]) -> None:
@@ -87,10 +83,11 @@ def assign_events(connection: Connection, owner_of: Mapping[str, str], *, folded
 
     No other row is written: the rest of the list is another worker's, who may be waiting for this one.
     """
-    if owner_of:
-        events = sorted(owner_of)
-        connection.execute(_ASSIGN, {"events": events, "owners": [owner_of[e] for e in events]})
-    connection.execute(_FOLDED, {"events": sorted(folded)})
+    done = sorted(folded)
+    events = sorted({*owner_of, *done})
+    if events:
+        given = {"events": events, "owners": [owner_of.get(e) for e in events], "folded": done}
+        connection.execute(_ASSIGN, given)
 
 
 def write_keys(connection: Connection, owner_of: Mapping[str, str]) -> None:
@@ -158,10 +155,6 @@ def park(connection: Connection, stage: str, items: Mapping[str, str], *, now: d
     put(connection, parked_items, values, on_conflict_update("stage, item_id", "reason", "parked_at"))
 
 
-_PENDING_COUNT = {
-    flag: sql(f"select count(*) from leads where {flag}")
-    for flag in ("pending_enrichment", "pending_score", "pending_enrolment")
-}
 _CLAIM = {
     flag: sql(
         f"""select * from leads where {flag} and merged_into is null
@@ -169,10 +162,37 @@ _CLAIM = {
     )
     for flag in ("pending_enrichment", "pending_score", "pending_enrolment")
 }
-_DONE = {
-    flag: sql(f"update leads set {flag} = false where lead_id = any(:ids)", ids=TEXTS)
-    for flag in ("pending_enrichment", "pending_score", "pending_enrolment")
-}
+_ENRICHED = sql(
+    """with done as (
+        update leads set pending_enrichment = false, pending_score = true where lead_id = any(:ids)
+    )
+    select count(*) from leads where pending_enrichment and lead_id <> all(:ids)""",
+    ids=TEXTS,
+)
+_SCORED = sql(
+    """with done as (
+        update leads l set pending_score = false, score = coalesce(m.total::float8, l.score),
+            tier = coalesce(m.tier, l.tier),
+            pending_enrolment = l.pending_enrolment or l.lead_id = any(:scored)
+        from unnest(:ids, :totals, :tiers) as m(lead_id, total, tier) where l.lead_id = m.lead_id
+    )
+    select count(*) from leads where pending_score and lead_id <> all(:ids)""",
+    ids=TEXTS,
+    totals=TEXTS,
+    tiers=TEXTS,
+    scored=TEXTS,
+)
+_DECIDED = sql(
+    """with done as (
+        update leads l set pending_enrolment = false, not_enrolled_reason =
+            case when l.lead_id = any(:decided) then m.reason else l.not_enrolled_reason end
+        from unnest(:ids, :reasons) as m(lead_id, reason) where l.lead_id = m.lead_id
+    )
+    select count(*) from leads where pending_enrolment and lead_id <> all(:ids)""",
+    ids=TEXTS,
+    reasons=TEXTS,
+    decided=TEXTS,
+)
 
 
 def claim(connection: Connection, flag: str, limit: int) -> list[dict[str, Any]]:
@@ -180,11 +200,32 @@ def claim(connection: Connection, flag: str, limit: int) -> list[dict[str, Any]]
     return rows(connection, _CLAIM[flag], limit=limit)
 
 
-def done(connection: Connection, flag: str, lead_ids: Iterable[str]) -> None:
-    """These no longer wait for the stage."""
-    connection.execute(_DONE[flag], {"ids": sorted(lead_ids)})
+def enriched(connection: Connection, lead_ids: Iterable[str]) -> int:
+    """These are to be scored next. Returns how many others wait for enrichment (partial index)."""
+    return int(one_value(connection, _ENRICHED, ids=sorted(lead_ids)))
 
 
-def waiting(connection: Connection, flag: str) -> int:
-    """How many leads wait for a stage (partial index)."""
-    return int(one_value(connection, _PENDING_COUNT[flag]))
+def scored(
+    connection: Connection,
+    lead_ids: Iterable[str],
+    scores: Mapping[str, Score],
+    *,
+    changed: Collection[str],
+) -> int:
+    """These were looked at, and those with a score go on to the decision to enrol; of the ``changed`` ones
+    the score is new. Returns how many others wait for a score."""
+    ids = sorted(lead_ids)
+    new = [scores[i] if i in changed else None for i in ids]
+    totals = [None if s is None else str(s.total) for s in new]
+    tiers = [None if s is None else s.tier.value for s in new]
+    given = {"ids": ids, "totals": totals, "tiers": tiers, "scored": sorted(scores)}
+    return int(one_value(connection, _SCORED, **given))
+
+
+def decided(connection: Connection, lead_ids: Iterable[str], reasons: Mapping[str, str | None]) -> int:
+    """Whether to enrol these is decided. ``reasons``: of those enrolled (None) or refused, why not.
+
+    Returns how many others wait for that decision."""
+    ids = sorted(lead_ids)
+    given = {"ids": ids, "reasons": [reasons.get(i) for i in ids], "decided": sorted(reasons)}
+    return int(one_value(connection, _DECIDED, **given))

@@ -146,39 +146,33 @@ _FINISH_AT = sql(
 )
 
 
-def add(
-    connection: Connection,
-    planned: Sequence[PlannedTouch],
-    *,
-    enrolment_id: str,
-    lead_id: str,
-    mailbox: str,
-    urgency: int,
-    now: datetime,
-) -> None:
-    """Put a plan into the ledger; a step that is there already keeps what it has (R17)."""
-    values = [
-        {
-            "touch_id": p.touch_id,
-            "enrolment_id": enrolment_id,
-            "lead_id": lead_id,
-            "position": p.position,
-            "sequence": p.sequence,
-            "step": p.step,
-            "channel": p.channel.value,
-            "template": p.template,
-            "state": "planned",
-            "reason": TouchReason.SCHEDULED.value,
-            "urgency": urgency,
-            "planned_at": now,
-            "first_due_at": p.due_at,
-            "due_at": p.due_at,
-            "why": dict(p.why),
-            "mailbox": mailbox,
-        }
-        for p in planned
-    ]
-    put(connection, touches, values)
+def row(
+    p: PlannedTouch, *, enrolment_id: str, lead_id: str, mailbox: str, urgency: int, now: datetime
+) -> dict[str, Any]:
+    """A planned touch as ``add`` takes it."""
+    return {
+        "touch_id": p.touch_id,
+        "enrolment_id": enrolment_id,
+        "lead_id": lead_id,
+        "position": p.position,
+        "sequence": p.sequence,
+        "step": p.step,
+        "channel": p.channel.value,
+        "template": p.template,
+        "state": "planned",
+        "reason": TouchReason.SCHEDULED.value,
+        "urgency": urgency,
+        "planned_at": now,
+        "first_due_at": p.due_at,
+        "due_at": p.due_at,
+        "why": dict(p.why),
+        "mailbox": mailbox,
+    }
+
+
+def add(connection: Connection, planned: Sequence[Mapping[str, Any]]) -> None:
+    """Put plans into the ledger; a step that is there already keeps what it has (R17)."""
+    put(connection, touches, planned)
 
 
 def claim_due(

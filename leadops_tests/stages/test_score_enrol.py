@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from leadops.providers.enrichment.port import EnrichmentPort
 from leadops.stages.escalate import escalate
+from leadops.stages.fold import fold_pending
 from leadops.store.engine import sql, transaction
 from leadops.terms import EvidenceField, LeadState
 from leadops_tests.house import DEMO, World, house_of, wire
@@ -77,6 +78,51 @@ def test_what_no_person_clicked_raises_nothing(world: World, actor: str) -> None
     world.post(*click(world, actor, 30), *[wire("email_opened", at=world.now, id=f"o{i}") for i in range(30)])
     world.run()
     assert (world.rows("select tier from enrolments"), scores(world)) == before
+
+
+def folded(world: World, *events: dict[str, Any]) -> bool:
+    """Whether the fold of these sends the one lead through enrichment and score again."""
+    h = world.house
+    before = world.one("select (state ->> 'event_count')::int from leads")
+    world.post(*events)
+    fold_pending(h.engine, h.playbook, h.keyring, now=world.now)
+    lead = world.one("select (state ->> 'event_count')::int as n, pending_enrichment from leads")
+    assert lead["n"] == before + len(events)  # what is known of them is written, whatever else it does
+    return bool(lead["pending_enrichment"])
+
+
+def test_a_receipt_is_known_and_decides_nothing(world: World) -> None:
+    world.post(wire("form_submitted", **DEMO))
+    world.run()
+    world.later(hours=1)
+    told = ("email_processed", "email_delivered", "email_opened")
+    receipts = [wire(kind, at=world.now, id=kind) for kind in told]
+    assert not folded(world, *receipts, *click(world, "bot", 3), *click(world, "unknown"))
+    execute(world, "update leads set pending_enrichment = true")
+    assert folded(world, wire("email_opened", at=world.now, id="again"))  # a flag is never taken down here
+
+
+NEWS: Mapping[str, dict[str, Any]] = {
+    "email_clicked": {"properties": {"actor": "human"}},
+    "page_viewed": {},
+    "pricing_viewed": {},
+    "demo_requested": {},
+    "form_submitted": {},
+    "lead_updated": {"title": "Chief of Staff"},
+    "email_bounced": {"properties": {"bounce": "soft"}},
+    "opted_out": {},
+    "disposition": {"properties": {"disposition": "recycle"}},
+    "consent_given": {},
+    "meeting_held": {},
+}
+
+
+@pytest.mark.parametrize("kind", list(NEWS))
+def test_all_other_news_of_a_lead_is_looked_at(world: World, kind: str) -> None:
+    world.post(wire("form_submitted", **DEMO))
+    world.run()
+    world.later(hours=1)
+    assert folded(world, wire(kind, at=world.now, **NEWS[kind]))
 
 
 ATTRIBUTION = """select enrolment_id, tier, tier_at_enrolment, variant, source, mailbox, lead_event_id
