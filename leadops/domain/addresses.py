@@ -85,6 +85,7 @@ def ascii_domain(domain: str | None) -> str | None:
         return None
 
 
+@lru_cache(maxsize=4096)
 def registrable_domain(domain: str | None) -> str | None:
     """The part somebody registered: ``mail.acme.co.uk`` -> ``acme.co.uk``. None for a bare suffix.
 
@@ -97,6 +98,7 @@ def registrable_domain(domain: str | None) -> str | None:
     return str(found) if found else None
 
 
+@lru_cache(maxsize=4096)
 def is_free_mail(domain: str | None) -> bool:
     """True where an address at the domain tells nothing about an employer (gmail, t-online, mailinator)."""
     text = ascii_domain(domain)

@@ -43,8 +43,8 @@ class Keyring:
 
     def digest(self, kind: str, value: str) -> str:
         """``kind:hex``, 128 bits."""
-        mac = hmac.new(self.secret, f"{kind}\x1f{value}".encode(), hashlib.blake2b)
-        return f"{kind}:{mac.hexdigest()[:32]}"
+        mac = hmac.digest(self.secret, f"{kind}\x1f{value}".encode(), hashlib.blake2b)
+        return f"{kind}:{mac[:16].hex()}"
 
     def email(self, address: str | None) -> str | None:
         canonical = canonical_email(address) if address else None

@@ -10,13 +10,14 @@ import re
 from datetime import UTC, datetime
 from email import policy
 from email.header import Header
-from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
+from email.headerregistry import Address, BaseHeader, UnstructuredHeader
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any, NoReturn
 from urllib.parse import quote
 
 from leadops.domain import suspicion
+from leadops.domain.headers import Headers
 from leadops.domain.slots import clean
 from leadops.errors import BadInput
 from leadops.playbook.model import MAILBOX_NAME, Mailbox, Sender
@@ -67,7 +68,7 @@ class _Subject(UnstructuredHeader, BaseHeader):
 
 
 def _policy() -> policy.EmailPolicy[EmailMessage]:
-    headers = HeaderRegistry()
+    headers = Headers()
     headers.map_to_type("subject", _Subject)
     for name in ("message-id", "in-reply-to", "references"):
         headers.map_to_type(name, _IdPerLine)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from email import policy as email_policy
 from email.parser import BytesHeaderParser
 from typing import Any
 
@@ -21,6 +20,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from leadops.domain import eligibility
+from leadops.domain.headers import READING
 from leadops.domain.keys import Keyring
 from leadops.domain.mail import compose, message_id_for, unsubscribe_url
 from leadops.errors import LeadopsError
@@ -35,6 +35,7 @@ from leadops.stages.handing import Due, hand_off
 from leadops.stages.ingest import ingest
 from leadops.stages.report import Report
 from leadops.stages.settle import settle, tell_sent
+from leadops.stages.stops import ended
 from leadops.store import crm, drafts, enrolments, gate, touches
 from leadops.store.engine import TEXTS, StoreError, rows, sql, transaction
 from leadops.terms import (
@@ -284,7 +285,7 @@ def _recipient(wire: bytes, fresh: LoadedTouch, keyring: Keyring) -> str:
     Raises:
         LeadopsError: ``address_moved``: it is no longer this person's, so the gates have not looked at it.
     """
-    to = BytesHeaderParser(policy=email_policy.SMTP).parsebytes(wire)["To"]
+    to = BytesHeaderParser(policy=READING).parsebytes(wire)["To"]
     address = str(to.addresses[0].addr_spec)
     if keyring.email(address) not in fresh.keys(keyring):
         raise LeadopsError(
@@ -424,22 +425,9 @@ def tend(house: Outreach, *, now: datetime, limit: int = 500) -> Report:
     with transaction(house.engine) as connection:
         report.count("resumed", len(enrolments.resume_due(connection, now=now)))
         finished = enrolments.finish_due(connection, now=now, limit=limit)
-        ended = rows(connection, _ENDED, ids=sorted(e["enrolment_id"] for e in finished))
-        reached = {e["enrolment_id"] for e in ended if e["exit_reason"] == ExitReason.COMPLETED}
-        told = [
-            crm.Owed(
-                f"enrolment:{e['enrolment_id']}:ended",
-                "enrolment",
-                e["lead_id"],
-                {
-                    "enrolment_id": e["enrolment_id"],
-                    "state": e["state"],
-                    "reason": e["exit_reason"],
-                    "at": now.isoformat(),
-                },
-            )
-            for e in ended
-        ]
+        over = rows(connection, _ENDED, ids=sorted(e["enrolment_id"] for e in finished))
+        reached = {e["enrolment_id"] for e in over if e["exit_reason"] == ExitReason.COMPLETED}
+        told = [ended(e["lead_id"], e["enrolment_id"], e["state"], e["exit_reason"], now) for e in over]
         crm.enqueue(connection, told, now=now)
         due = [
             Due(e["lead_id"], e["enrolment_id"], "not_reached", e["enrolment_id"])

@@ -114,24 +114,13 @@ def _end(connection: Connection, lead_id: str, enrolment_id: str, stop: StopFact
     state = STATE_AFTER[stop.reason]
     enrolments.end(connection, [enrolment_id], state, stop.reason, now=now)
     touches.cancel_open(connection, [enrolment_id], TouchReason.STOPPED, now=now)
-    _tell_ended(connection, lead_id, enrolment_id, state, stop.reason, now)
+    crm.enqueue(connection, [ended(lead_id, enrolment_id, state.value, stop.reason.value, now)], now=now)
 
 
-def _tell_ended(
-    connection: Connection,
-    lead_id: str,
-    enrolment_id: str,
-    state: EnrolmentState,
-    reason: ExitReason,
-    now: datetime,
-) -> None:
-    told = crm.Owed(
-        f"enrolment:{enrolment_id}:ended",
-        "enrolment",
-        lead_id,
-        {"enrolment_id": enrolment_id, "state": state.value, "reason": reason.value, "at": now.isoformat()},
-    )
-    crm.enqueue(connection, [told], now=now)
+def ended(lead_id: str, enrolment_id: str, state: str, reason: str, now: datetime) -> crm.Owed:
+    """What the CRM is told of an enrolment that is over. ``state`` and ``reason``: as they are stored."""
+    told = {"enrolment_id": enrolment_id, "state": state, "reason": reason, "at": now.isoformat()}
+    return crm.Owed(f"enrolment:{enrolment_id}:ended", "enrolment", lead_id, told)
 
 
 def rep_action_at(person: Iterable[LeadEvent]) -> datetime | None:
@@ -160,7 +149,8 @@ def merge_enrolments(
         ids = [younger["enrolment_id"]]
         enrolments.end(connection, ids, EnrolmentState.CANCELLED, ExitReason.MERGED, now=now)
         touches.cancel_open(connection, ids, TouchReason.ENROLMENT_ENDED, now=now)
-        _tell_ended(connection, into, ids[0], EnrolmentState.CANCELLED, ExitReason.MERGED, now)
+        told = ended(into, ids[0], EnrolmentState.CANCELLED.value, ExitReason.MERGED.value, now)
+        crm.enqueue(connection, [told], now=now)
     enrolments.move(connection, loser, into)
     skip_already_sent(connection, [into], playbook, now=now)
 

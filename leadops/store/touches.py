@@ -341,6 +341,11 @@ _WITH_RECEIPT = sql(
         or exists (select 1 from replies r where r.touch_id = t.touch_id and r.matched_by = 'msgid'))""",
     ids=TEXTS,
 )
+_LOCK_ENROLMENTS_OF = sql(
+    """select 1 from enrolments where enrolment_id in (select enrolment_id from touches
+        where touch_id = any(:ids)) order by enrolment_id for no key update""",
+    ids=TEXTS,
+)
 _MESSAGE_IDS = sql(
     """update touches t set message_id = m.message_id
     from unnest(:touches, :ids) as m(touch_id, message_id)
@@ -362,14 +367,8 @@ def put_message_ids(connection: Connection, told: Mapping[str, str]) -> None:
     if not told:
         return
     ids = sorted(told)
-    for r in rows(connection, _ENROLMENTS_OF, ids=ids):
-        lock_enrolment(connection, r["enrolment_id"])
+    rows(connection, _LOCK_ENROLMENTS_OF, ids=ids)
     connection.execute(_MESSAGE_IDS, {"touches": ids, "ids": [told[i] for i in ids]})
-
-
-_ENROLMENTS_OF = sql(
-    "select distinct enrolment_id from touches where touch_id = any(:ids) order by enrolment_id", ids=TEXTS
-)
 
 
 def lock_unknown(connection: Connection, touch_id: str) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Literal
 
 import httpx
@@ -149,7 +150,7 @@ class Client:
         self, method: str, path: str, query: Mapping[str, str] | None, body: Mapping[str, Any] | None
     ) -> httpx.Response:
         try:
-            response = self._connected().request(method, self._base + path, params=query, json=body)
+            response = self._connected().request(method, _url(self._base + path), params=query, json=body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL):
             raise CallError("crm_unreachable", _say(path, "cannot be reached"), "trouble") from None
         except httpx.TimeoutException:
@@ -175,6 +176,11 @@ class Client:
                     follow_redirects=False,
                 )
             return self._http
+
+
+@lru_cache(maxsize=256)  # a dozen paths, taken apart again for every request
+def _url(text: str) -> httpx.URL:
+    return httpx.URL(text)
 
 
 def _say(path: str, what: str) -> str:

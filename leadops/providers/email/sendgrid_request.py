@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from datetime import UTC
-from email import message_from_bytes, policy
+from email import message_from_bytes
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -18,6 +18,7 @@ from email.utils import parsedate_to_datetime
 from html import escape
 from typing import Any
 
+from leadops.domain.headers import READING
 from leadops.errors import BadInput
 from leadops.terms import Outcome, SendResult
 
@@ -49,7 +50,7 @@ def mail_of(
     try:
         return _mail(
             key,
-            message_from_bytes(wire, _class=EmailMessage, policy=policy.default),
+            message_from_bytes(wire, _class=EmailMessage, policy=READING),
             track_opens,
             track_clicks,
         )
