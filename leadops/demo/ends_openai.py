@@ -123,7 +123,12 @@ class _Loop(asyncio.SelectorEventLoop):
         if self.stands_still:
             return
         wanted = self.time() + seconds
-        self._wait(seconds)
+        # As in ``OwnThread.aside``: while it waits, others may run loops of their own.
+        asyncio._set_running_loop(None)
+        try:
+            self._wait(seconds)
+        finally:
+            asyncio._set_running_loop(self)
         self._ahead_s += max(0.0, wanted - self.time())
 
     def __del__(self) -> None:

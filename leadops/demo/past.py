@@ -164,7 +164,7 @@ def run_past(
     scene.hubspot.options.limits = False
     scene.sendgrid.rate_limit = 10**9
     house.crm.setup()
-    past = _Past(house, scene, clock, PastReport(start, end), slack, parts)
+    past = Course(house, scene, clock, PastReport(start, end), slack, parts)
     began = time.perf_counter()
     thresholds = gc.get_threshold()
     gc.set_threshold(100_000, 20, 20)  # millions of short-lived rows: looked through less often
@@ -182,7 +182,12 @@ def run_past(
     return past.report
 
 
-class _Past:
+class Course:
+    """How time goes: from moment to moment people act, what they did comes in, and stages have their turn.
+
+    The past of a demo is one; what else can happen on the way is its subclasses' business.
+    """
+
     def __init__(
         self, house: House, scene: Scene, clock: Clock, report: PastReport, slack: timedelta, parts: int
     ) -> None:
@@ -214,10 +219,13 @@ class _Past:
         while now < self.report.end:
             others = [self.scene.world.next_moment(by_people=True), self._due(now)]
             found = [at + self.slack for at in others if at is not None]
-            if (arrival := self._arrival()) is not None:
-                found.append(arrival)
+            found += [at for at in (self._arrival(), self._otherwise()) if at is not None]
             now = min(max(min(found, default=self.report.end), now + timedelta(seconds=1)), self.report.end)
             yield now
+
+    def _otherwise(self) -> datetime | None:
+        """A moment of a subclass's own."""
+        return None
 
     def _arrival(self) -> datetime | None:
         """When the runner has seen the next arrival: some seconds after it, if they may be hot."""

@@ -6,6 +6,8 @@ Tests and the sandbox build a :class:`House` of their own; nothing is monkeypatc
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import urlsplit
@@ -44,6 +46,7 @@ class House:
     enrichment: tuple[EnrichmentPort, ...] = field(default_factory=lambda: (OfflineEnrichment(),))
     writer: SlotWriter = field(default_factory=TemplateWriter)
     public_url: str | None = None
+    fresh: Callable[[], str] = lambda: uuid.uuid4().hex
 
     @property
     def playbook(self) -> Playbook:
@@ -59,6 +62,7 @@ class House:
             writer=self.writer,
             email=self.email,
             public_url=self.public_url,
+            fresh=self.fresh,
         )
 
 

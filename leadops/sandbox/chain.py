@@ -114,13 +114,14 @@ class Chain:
         first. ``leave``: stages that may wait for a later moment (``write_back``).
         """
         idle = set(leave)
-        while stage := next((s for s, found in self._pending(now).items() if found and s not in idle), None):
+        while stage := next((s for s, found in self.pending(now).items() if found and s not in idle), None):
             while stage and any(report.did for report in self._run(stage, now)):
                 stage = _FEEDS.get(stage)
             if stage:
                 idle.add(stage)  # what it has, others hold or nobody can do now
 
-    def _pending(self, now: datetime) -> dict[str, bool]:
+    def pending(self, now: datetime) -> dict[str, bool]:
+        """Stage -> whether it would find something, in the order of a pass."""
         with transaction(self.house.engine) as connection:
             return self._timed("look", lambda: rows(connection, _PENDING, now=now)[0])
 

@@ -66,6 +66,8 @@ class Outreach:
     writer: SlotWriter
     email: EmailPort
     public_url: str | None = None
+    fresh: Callable[[], str] = lambda: uuid.uuid4().hex
+    """A word nobody has said before: part of each lease's token."""
 
 
 @dataclass(slots=True)
@@ -89,7 +91,7 @@ def send_due(house: Outreach, clock: Clock, *, limit: int = 100) -> OutreachRepo
     """
     report = OutreachReport()
     now = clock()
-    token = stable_id("lease", now.isoformat(), uuid.uuid4().hex)
+    token = stable_id("lease", now.isoformat(), house.fresh())
     lease = timedelta(seconds=house.playbook.delivery.lease_seconds)
     with transaction(house.engine) as connection:
         claimed = touches.claim_due(connection, now=now, limit=limit, token=token, lease=lease)

@@ -40,6 +40,7 @@ class Acts:
         self._rep_of = {o["id"]: by_email.get(o["email"].lower(), "") for o in portal.owners}
         self._owner_of = {rep: owner for owner, rep in self._rep_of.items() if rep}
         self.owner_ids = tuple(self._owner_of.values())
+        self.away: frozenset[str] = frozenset()
 
     def tasks_after(self, count: int) -> Iterator[Task]:
         """Open tasks beyond the first ``count``."""
@@ -52,7 +53,7 @@ class Acts:
     def acts_at(self, task: Task, now: datetime, pace: float) -> datetime | None:
         """When its owner gets to it; None: it has no owner who works here."""
         rep = self._reps.get(task.rep)
-        if rep is None:
+        if rep is None or rep.id in self.away:
             return None
         return max(acts_at(self._chance, rep, task.id, task.given, pace), now + timedelta(seconds=1))
 

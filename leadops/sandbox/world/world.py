@@ -43,7 +43,8 @@ class Effects:
     """What the caller must deliver: webhook events (JSON), answers (forms), URLs for a one-click POST.
 
     ``crm_writes``: how often the CRM was written meanwhile. ``news_of``: addresses of the people of whom
-    there is more than a receipt.
+    there is more than a receipt. ``authors``, ``clickers``: of each answer and each URL, whose it is (the
+    address that was written to) and what it is in truth: ``interested``, ``auto:away``, ``one_click``, ...
     """
 
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -51,6 +52,8 @@ class Effects:
     unsubscribes: list[str] = field(default_factory=list)
     crm_writes: int = 0
     news_of: set[str] = field(default_factory=set)
+    authors: list[tuple[str, str]] = field(default_factory=list)
+    clickers: list[tuple[str, str]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.events or self.inbound or self.unsubscribes)
@@ -62,6 +65,8 @@ class Effects:
         self.unsubscribes += later.unsubscribes
         self.crm_writes += later.crm_writes
         self.news_of |= later.news_of
+        self.authors += later.authors
+        self.clickers += later.clickers
 
 
 class World:
@@ -140,6 +145,15 @@ class World:
         known = self.known[key]
         return person_of(self.chance, known.moment, hot=known.hot)
 
+    def send_away(self, reps: Sequence[str]) -> None:
+        """These reps, by id, do nothing about their tasks from now on."""
+        self._acts.away = frozenset(reps)
+
+    def whose(self, address: str) -> Person | None:
+        """Who gave this address in a form; None: nobody has."""
+        key = self._by_address.get(address.lower())
+        return None if key is None else self.person(key)
+
     # Mail ---------------------------------------------------------------------------------------------
 
     def on_mail(self, mail: Mail, at: datetime | None = None) -> None:
@@ -215,15 +229,20 @@ class World:
             given = {name: value for name, value in due.data.items() if name not in ("mail", "event")}
             effects.events.append(self.mailroom.event(mail, due.data["event"], due.at, **given))
         elif due.kind == "reply":
-            self._write(mail, due, letters.reply(self.chance, person, mail, due.data["says"]), effects)
+            says = str(due.data["says"])
+            self._write(mail, due, letters.reply(self.chance, person, mail, says), effects)
+            effects.authors.append((mail.to_address, says))
         elif due.kind == "auto":
             self._write(mail, due, letters.automatic(self.chance, person, mail, due.data), effects)
+            effects.authors.append((mail.to_address, f"auto:{due.data['note']}"))
         else:
             wanted = letters.one_click(mail)
             if isinstance(wanted, str):
                 effects.unsubscribes.append(wanted)
+                effects.clickers.append((mail.to_address, "one_click"))
             elif wanted is not None:
                 self._write(None, due, wanted, effects)
+                effects.authors.append((mail.to_address, "one_click"))
 
     def _write(self, mail: Mail | None, due: Due, form: Mapping[str, Any], effects: Effects) -> None:
         effects.inbound.append(self.mailroom.inbound(mail, at=due.at, **form))
