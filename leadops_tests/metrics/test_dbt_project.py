@@ -22,8 +22,8 @@ from leadops.errors import UsageError
 from leadops.metrics import build, prepare, project
 from leadops.metrics.read import opened, read_table
 from leadops.settings import settings
+from leadops.simulator import recount
 from leadops_tests import postgres_server
-from leadops_tests.metrics import recount
 from leadops_tests.metrics.world import START, World, add_edges, random_world
 
 OPERATIONS = {

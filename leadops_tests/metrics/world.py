@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, insert
 
+from leadops.simulator.recount import LIVE, Row, Tables, W
 from leadops.store.tables import enrolments, lead_events, leads, message_drafts, replies, touches
 from leadops.terms import EnrolmentState, ReplyClass, TouchState
 
-Row = dict[str, Any]
 START = datetime(2026, 1, 1, tzinfo=UTC)
-W = timedelta(days=30)
-LIVE = ("active", "paused", "paused_ooo")
 
 
 @dataclass
-class World:
-    leads: list[Row] = field(default_factory=list)
-    enrolments: list[Row] = field(default_factory=list)
-    touches: list[Row] = field(default_factory=list)
-    replies: list[Row] = field(default_factory=list)
-    lead_events: list[Row] = field(default_factory=list)
+class World(Tables):
     drafts: list[Row] = field(default_factory=list)
 
     def lead(self, lead_id: str, became: datetime | None, **more: Any) -> str:
@@ -261,7 +253,3 @@ def add_edges(world: World) -> None:
     world.lead("edge-task", noon, source="edge task")
     task = world.enrol("edge-task", noon, source="edge task")
     world.touch(task, 1, noon, channel="rep_task", settled_at=noon + timedelta(seconds=9))
-
-
-def by_id(rows: list[Row], key: str) -> Mapping[str, Row]:
-    return {row[key]: row for row in rows}
