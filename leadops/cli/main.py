@@ -26,6 +26,10 @@ class _Commands(LazyGroup):
     LAZY: ClassVar[dict[str, tuple[str, str]]] = {
         "up": ("leadops.cli.up:up", "Start everything, watch it, and stop all of it on Ctrl-C."),
         "demo": ("leadops.cli.demo:demo", "The same with leads that appear by themselves; mails nobody."),
+        "simulate": (
+            "leadops.cli.simulate:simulate",
+            "Prove it: weeks of leads in seconds, with everything going wrong.",
+        ),
         "sandbox": (
             "leadops.cli.sandbox:sandbox",
             "HubSpot, SendGrid and OpenAI as strict as the real ones, on this machine.",

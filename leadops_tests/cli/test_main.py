@@ -21,6 +21,7 @@ from leadops_tests.cli.installed import run
 COMMANDS = [
     "up",
     "demo",
+    "simulate",
     "sandbox",
     "dashboard",
     "crm",
