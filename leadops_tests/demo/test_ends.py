@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -239,8 +239,14 @@ def met(
         return bench.use(adapter), bench
 
 
-@pytest.mark.parametrize("times", [1, -1])
-@pytest.mark.parametrize("case", FAULTS)
+def quiet(cases: Mapping[str, Any], fault_of: Callable[[Any], Fault]) -> list[Any]:
+    """The cases; those that wait for real silence are long, and a busy machine may confuse them."""
+    silent = {name for name, case in cases.items() if patience_with(fault_of(case)) != LONG_S}
+    return [pytest.param(name, marks=[pytest.mark.full] if name in silent else []) for name in cases]
+
+
+@pytest.mark.parametrize("times", [1, pytest.param(-1, marks=pytest.mark.full)])
+@pytest.mark.parametrize("case", quiet(FAULTS, lambda fault: fault))
 @vendors
 def test_a_fault_is_met_as_over_http(vendor: str, case: str, times: int) -> None:
     fault, patience_s = FAULTS[case], patience_with(FAULTS[case])
@@ -251,7 +257,7 @@ def test_a_fault_is_met_as_over_http(vendor: str, case: str, times: int) -> None
     assert [_told(a) for a in here.asks] == [_told(a) for a in there.asks]
 
 
-@pytest.mark.parametrize("case", WIRE)
+@pytest.mark.parametrize("case", quiet(WIRE, lambda case: case[0]))
 @vendors
 def test_what_a_carrier_raises_is_met_as_over_http(vendor: str, case: str) -> None:
     fault, carry = WIRE[case]
