@@ -50,7 +50,18 @@ class OwnThread:
         return self._loop
 
     def run(self, work: Coroutine[Any, Any, T], patience_s: float) -> T:
-        """As ``openai_loop.Runner`` says; a crash is raised, and what was under way is cancelled."""
+        """As ``openai_loop.Runner`` says; a crash is raised, and what was under way is cancelled.
+
+        Whatever loop runs on this thread already (a browser's, a test's) is left as it was.
+        """
+        outer = asyncio._get_running_loop()
+        asyncio._set_running_loop(None)
+        try:
+            return self._run(work, patience_s)
+        finally:
+            asyncio._set_running_loop(outer)
+
+    def _run(self, work: Coroutine[Any, Any, T], patience_s: float) -> T:
         task = self._loop.create_task(_bounded(work, patience_s))
         try:
             return self._loop.run_until_complete(task)

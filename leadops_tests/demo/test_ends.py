@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -435,3 +436,16 @@ def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch
     assert SendGridBench().here().send("tch_1", FROM, TO, compose()).outcome is Outcome.ACCEPTED
     assert HubSpotBench().here().poll(None, 10, never).rows
     assert OpenAIBench().here().write([request()])[0].writer == "openai:gpt-4o"
+
+
+def test_a_loop_that_runs_here_already_stands_in_nobodys_way() -> None:
+    """A browser driven from this thread, or a test's own loop: words are written all the same."""
+    sandbox = OpenAISandbox(lambda: NOW, "sk-test")
+    writer = openai_end(sandbox, model(timeout_s=1.0, deadline_s=2.0, concurrency=2), lambda: NOW)
+
+    async def inside() -> str:
+        (written,) = writer.write([request(key="tch_1")])
+        assert asyncio.get_running_loop() is not None
+        return written.writer
+
+    assert asyncio.run(inside()) == writer.name
