@@ -164,7 +164,7 @@ REGISTRY: tuple[Invariant, ...] = (
         "thread_is_kept",
         "One sender and one subject per thread; each message cites the one before as it stood on the wire.",
         ("R10", "R25"),
-        ("late_webhooks", "timeouts_after", "crash"),
+        ("late_webhooks", "lost_webhooks", "timeouts_after", "crash"),
         per_lead=per_lead.thread_is_kept,
     ),
     Invariant(

@@ -17,7 +17,11 @@ BY_NAME = {i.name: i for i in REGISTRY}
 REQUIREMENTS = {f"R{n}" for n in range(1, 35)} | {"R7b"} | {f"P{n}" for n in range(1, 7)}
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: f"{m.invariant}: {m.name}")
+# dbt takes half a minute of a busy machine.
+EACH = [pytest.param(m, marks=[pytest.mark.full] if m.metrics else []) for m in MUTANTS]
+
+
+@pytest.mark.parametrize("mutant", EACH, ids=lambda m: f"{m.invariant}: {m.name}")
 def test_it_is_caught_by_its_invariant_alone(
     mutant: Mutant, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,9 +19,9 @@ FAULTS = frozenset(
 
 
 def test_over_real_http_with_faults_every_promise_is_kept(run: Run) -> None:
-    found = run(Plan(days=2, leads=16, seed=3, faults=FAULTS), over_http=True)
+    found = run(Plan(days=1, leads=10, seed=3, faults=FAULTS), over_http=True)
     assert found.violations == []
-    assert found.messages > 4
+    assert found.messages > 2
     assert found.crashes > 5
     assert {name.split(": ")[0] for name in found.killed_at} >= {"before commit", "after commit"}
     assert any("sendgrid POST /v3/mail/send" in name for name in found.boundaries)
