@@ -161,16 +161,17 @@ def campaign(
     Raises SimulationError: a process ended before its work was done.
     """
     context = multiprocessing.get_context("spawn")
-    todo: Any = context.SimpleQueue()
     done: Any = context.SimpleQueue()
+    count = min(processes, len(plans))
+    # Each has its share from the start: a queue that fills up while nobody reads the other one stands still.
     workers = [
-        context.Process(target=_work, args=(server_url, playbook, todo, done, os.getpid()), daemon=True)
-        for _ in range(min(processes, len(plans)))
+        context.Process(
+            target=_work, args=(server_url, playbook, tuple(plans[n::count]), done, os.getpid()), daemon=True
+        )
+        for n in range(count)
     ]
     for worker in workers:
         worker.start()
-    for given in (*plans, *(None for _ in workers)):
-        todo.put(given)
     found: list[dict[str, Any]] = []
     try:
         while len(found) < len(plans):
@@ -197,12 +198,12 @@ def _next(done: Any, workers: Sequence[Any]) -> dict[str, Any]:
     return found
 
 
-def _work(server_url: str, playbook: Path, todo: Any, done: Any, parent: int) -> None:
+def _work(server_url: str, playbook: Path, plans: Sequence[Plan], done: Any, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the first process's business
     die_with(parent)
     loaded = load(playbook)
     with database(server_url) as url:
-        while (plan := todo.get()) is not None:
+        for plan in plans:
             try:
                 done.put(figures(simulate(url, plan, loaded=loaded)))
             except Exception as error:  # noqa: BLE001 - said by the first process

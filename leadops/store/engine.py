@@ -111,6 +111,8 @@ def _fetched(
     connection: Connection, statement: TextClause, parameters: dict[str, Any], shape: RowFactory[Any]
 ) -> list[Any]:
     text_of_it = _for_driver(statement, connection.dialect)
+    if connection.get_transaction() is None:
+        connection.begin()  # as ``execute`` does: what is written here is committed by whoever commits
     driver: Any = connection.connection.dbapi_connection
     cursor = driver.cursor(row_factory=shape)
     told = connection.dispatch

@@ -125,3 +125,16 @@ def test_who_listens_to_statements_hears_of_them(engine: Engine) -> None:
     with transaction(engine) as connection:
         rows(connection, _WHO)
     assert heard == ["select pg_backend_pid() as pid"] * 2
+
+
+def test_what_is_written_on_a_bare_connection_is_committed_by_its_commit(engine: Engine) -> None:
+    """``rows`` goes past SQLAlchemy's own ``execute``: it begins a transaction all the same."""
+    with engine.connect() as connection:
+        connection.execute(text("create table kept (n int)"))
+        connection.commit()
+        rows(connection, text("insert into kept values (1) returning n"))
+        connection.rollback()
+        rows(connection, text("insert into kept values (2) returning n"))
+        connection.commit()
+    with engine.connect() as connection:
+        assert [r["n"] for r in rows(connection, text("select n from kept"))] == [2]
