@@ -231,7 +231,7 @@ REGISTRY: tuple[Invariant, ...] = (
     ),
     Invariant(
         "words_are_ours_or_theirs",
-        "No word of a message is from anywhere but its template, the closed lists and what is known of the person.",
+        "No word of a message is from anywhere but template, closed lists and what is known of the person.",
         ("P4", "R29"),
         ("llm_attacker", "llm_down"),
         whole=words.words_are_ours_or_theirs,
