@@ -7,12 +7,14 @@ https://docs.sqlalchemy.org/en/21/core/internals.html#sqlalchemy.engine.Dialect.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine
+import psycopg
+from sqlalchemy import Engine, event
 
 BEFORE_COMMIT, AFTER_COMMIT = "before commit", "after commit"
 BEFORE_CALL, DURING_CALL, AFTER_CALL = "before call", "during call", "after call"
@@ -33,7 +35,8 @@ class Boundary(NamedTuple):
 class Crash(BaseException):
     """The simulated kill of a worker: no handler of ours runs, and its connection is dropped.
 
-    SQLAlchemy drops a connection in which anything but an ``Exception`` was raised; Postgres then rolls back.
+    SQLAlchemy drops a connection in which anything but an ``Exception`` was raised; what it had not committed
+    is rolled back before anybody else goes on.
     """
 
 
@@ -52,6 +55,13 @@ def watch_commits(engine: Engine, passed: Passed) -> None:
         passed(Boundary(AFTER_COMMIT, place))
 
     dialect.do_commit = watched
+
+    @event.listens_for(engine, "invalidate")
+    def _dropped(connection: Any, _record: object, _error: object) -> None:
+        # A server rolls back some moment after its client died: which worker still meets the locks would be
+        # the machine's choice. Where the server itself ended the connection, it has done so.
+        with contextlib.suppress(psycopg.OperationalError):
+            connection.rollback()
 
 
 def place_of(vendor: str, method: str, path: str) -> str:

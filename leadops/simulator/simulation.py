@@ -304,7 +304,7 @@ class Simulation(Course):
         alone = create_engine(self.engine.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
         with alone.connect() as connection:
             connection.exec_driver_sql(
-                "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+                "select pg_terminate_backend(pid, 60000) from pg_stat_activity "
                 f"where datname = current_database() and application_name = '{WORKERS}'"
             )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
@@ -42,6 +43,28 @@ def test_who_dies_at_a_commit_leaves_what_was_committed_and_no_connection(
     with engine.connect() as connection:
         assert connection.execute(text("select count(*) from seen")).scalar_one() == kept
         assert connection.execute(text("select pg_backend_pid()")).scalar_one() != before
+
+
+def test_a_dead_workers_locks_are_gone_before_anybody_else_goes_on(engine: Engine) -> None:
+    """However late the server hears of it: the same seed would be another history on a busy machine."""
+    with engine.begin() as connection:
+        connection.execute(text("create table seen (n int)"))
+        connection.execute(text("insert into seen values (1)"))
+    heard_late: list[Any] = []
+    dialect: Any = engine.dialect
+    dialect.do_close = heard_late.append
+
+    def dies(boundary: Boundary) -> None:
+        if boundary.when == BEFORE_COMMIT:
+            raise Crash
+
+    watch_commits(engine, dies)
+    with pytest.raises(Crash), transaction(engine) as connection:
+        connection.execute(text("update seen set n = 2"))
+    assert len(heard_late) == 1
+    with engine.connect() as connection:
+        assert connection.execute(text("select n from seen for update nowait")).scalar_one() == 1
+    heard_late[0].close()
 
 
 def _insert(engine: Engine) -> None:
