@@ -84,8 +84,11 @@ class Settings(BaseSettings):
     dashboard_port: int = Field(8501, description="The page for analysts and reps.")
     sandbox_port: int = Field(8480, description="The sandbox of `leadops sandbox` and `leadops demo`.")
 
+    runner_workers: int = Field(
+        1, ge=0, description="Runner processes that answer new leads; 0: sensors and schedules alone."
+    )
     sensor_grace_s: float = Field(
-        1.0, description="How long an event may wait before the safety-net sensor asks for a run."
+        10.0, description="How long work may wait for a living runner before sensors and schedules take over."
     )
     metrics_cron: str = Field("7 * * * *", description="When the metric tables are rebuilt (UTC).")
     automation: bool = Field(

@@ -30,6 +30,10 @@ class _Commands(LazyGroup):
             "leadops.cli.simulate:simulate",
             "Prove it: weeks of leads in seconds, with everything going wrong.",
         ),
+        "runner": (
+            "leadops.cli.runner:runner",
+            "Answer leads in seconds, from a process that is warm; `up` starts it.",
+        ),
         "sandbox": (
             "leadops.cli.sandbox:sandbox",
             "HubSpot, SendGrid and OpenAI as strict as the real ones, on this machine.",

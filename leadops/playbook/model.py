@@ -316,6 +316,12 @@ class Replies(Strict):
 
 
 class Delivery(Strict):
+    debounce_seconds: float = Field(
+        0.03, ge=0, le=5, description="How long a runner that was woken lets more come: one run for all."
+    )
+    calls_at_once: int = Field(
+        16, gt=1, description="Messages under way to the mail provider at once, per process."
+    )
     lease_seconds: float = Field(120, gt=0)
     handover_seconds: float = Field(
         120, gt=0, description="After this a hand-over without outcome is unknown."

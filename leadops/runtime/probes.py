@@ -54,6 +54,25 @@ def code_server(target: str) -> Probe:
     return ask
 
 
+def runner_listens(business_url: str) -> Probe:
+    """A runner serves every lane."""
+
+    def ask() -> bool:
+        from leadops.store.engine import StoreError, open_engine, transaction
+        from leadops.store.runners import LANES, lanes_served
+
+        engine = open_engine(business_url, pool_size=1)
+        try:
+            with transaction(engine) as connection:
+                return lanes_served(connection) == set(LANES)
+        except StoreError:
+            return False
+        finally:
+            engine.dispose()
+
+    return ask
+
+
 def daemon_beats(dagster_url: str, since: datetime, daemon: str = "SENSOR") -> Probe:
     """A Dagster daemon has written a heartbeat after `since` (aware) into Dagster's database."""
 

@@ -97,6 +97,7 @@ def services(
         _webserver(settings, workspace, environment, code),
         _daemon(databases, workspace, environment, since, code),
         _ingest(settings, environment),
+        *_runner(settings, databases, environment, code),
         _dashboard(settings, environment, code),
     ]
 
@@ -193,6 +194,26 @@ def _ingest(settings: Settings, env: Mapping[str, str]) -> Service:
         ready=probes.http_ok(settings.bind, settings.ingest_port, "/readyz"),
         after=(),
     )
+
+
+def _runner(
+    settings: Settings, databases: Databases, env: Mapping[str, str], after: tuple[str, ...]
+) -> list[Service]:
+    if settings.runner_workers == 0:
+        return []
+    return [
+        Service(
+            name="runner",
+            command=_python("leadops.cli.runner", "--workers", str(settings.runner_workers)),
+            env=env,
+            ready=probes.runner_listens(databases.business),
+            # What is in flight gets a chance to be recorded as sent.
+            drain_s=25.0,
+            stop_timeout_s=5.0,
+            after=after,
+            needed=False,  # sensors and schedules answer without it, though not in seconds
+        )
+    ]
 
 
 def _dashboard(settings: Settings, env: Mapping[str, str], after: tuple[str, ...]) -> Service:

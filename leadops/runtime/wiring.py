@@ -30,6 +30,7 @@ from leadops.providers.llm.template import TemplateWriter
 from leadops.runtime.databases import databases_of
 from leadops.runtime.secrets import secret
 from leadops.settings import Settings
+from leadops.stages.beside import Beside, Inline, Threads
 from leadops.stages.outreach import Outreach
 from leadops.store.engine import open_engine
 
@@ -47,6 +48,8 @@ class House:
     writer: SlotWriter = field(default_factory=TemplateWriter)
     public_url: str | None = None
     fresh: Callable[[], str] = lambda: uuid.uuid4().hex
+    beside: Callable[[], Beside] = Inline
+    worker: str | None = None
 
     @property
     def playbook(self) -> Playbook:
@@ -63,6 +66,8 @@ class House:
             email=self.email,
             public_url=self.public_url,
             fresh=self.fresh,
+            beside=self.beside,
+            worker=self.worker,
         )
 
 
@@ -150,6 +155,7 @@ def open_house(settings: Settings) -> House:
         email=email_of(settings, loaded.playbook),
         writer=writer_of(settings, loaded.playbook),
         public_url=_public_url(settings.public_url),
+        beside=lambda: Threads(loaded.playbook.delivery.calls_at_once),
     )
 
 

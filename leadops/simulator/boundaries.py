@@ -23,7 +23,7 @@ _IDS = re.compile(r"/(?:\d+|[0-9a-f-]{20,})(?=/|$)")
 
 
 class Boundary(NamedTuple):
-    """One of them. ``place``: ``outreach._hand_over``, or ``sendgrid POST /v3/mail/send``."""
+    """One of them. ``place``: ``hand_over.hand_over``, or ``sendgrid POST /v3/mail/send``."""
 
     when: str
     place: str

@@ -12,7 +12,7 @@ import holidays
 
 from leadops.simulator.records import MACHINES
 from leadops.simulator.seen import Row, Seen, committed
-from leadops.terms import Tier, TouchReason, TouchState
+from leadops.terms import EventKind, Tier, TouchReason, TouchState
 
 if TYPE_CHECKING:
     from leadops.playbook.model import Window
@@ -312,11 +312,11 @@ _HUMAN = frozenset({"human", "positive", "negative", "opt_out"})
 
 def bots_decide_nothing(run: Simulation, seen: Seen) -> Iterator[str]:
     """No more clicks count than people made (R13)."""
-    people = sum(
-        run.records.came[e["event_id"]].truth == "click:human"
-        for e in seen.events
-        if e["event_id"] in run.records.came
-    )
+    came = run.records.came
+    clicks = [e["event_id"] for e in seen.events if e["kind"] == EventKind.EMAIL_CLICKED]
+    if any(i not in came for i in clicks):
+        return  # whoever took it in died before saying so; the vendor tells it again
+    people = sum(came[i].truth == "click:human" for i in clicks)
     counted = seen.lead["human_clicks"] or 0
     if counted > people:
         yield f"{counted} clicks count, people made {people}"

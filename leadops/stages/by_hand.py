@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 
 from leadops.errors import LeadopsError, UsageError
 from leadops.playbook.model import Playbook
-from leadops.stages.settle import tell_sent
+from leadops.stages.settle import settle_sent
 from leadops.store import touches
 from leadops.store.engine import rows, sql, transaction
 from leadops.terms import Outcome, SendResult, TouchReason
@@ -101,9 +101,12 @@ def _arrived(
     connection: Connection, touch: Mapping[str, Any], detail: str, playbook: Playbook, now: datetime
 ) -> str:
     result = SendResult(outcome=Outcome.ACCEPTED, detail=detail)
-    row = touches.record_sent(connection, touch, None, result, now=now)
-    if row is not None:
-        tell_sent(connection, row, playbook, now=now)
+    settle_sent(
+        connection,
+        [touches.Sent(touch["touch_id"], touch["enrolment_id"], None, result)],
+        playbook,
+        now=now,
+    )
     return f"Touch {touch['touch_id']} counts as sent; the CRM is told."
 
 

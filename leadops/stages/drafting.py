@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -21,72 +23,103 @@ from leadops.store.engine import StoreError, transaction
 from leadops.terms import Channel, Draft
 
 
-def write_drafts(
+@dataclass(frozen=True, slots=True)
+class ToWrite:
+    """A touch without words: what is asked of the writer, and the thread it belongs to."""
+
+    request: SlotRequest
+    loaded: LoadedTouch
+    thread: Sequence[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Words:
+    """By touch_id: words that stand, what is still to be written, codes of those that cannot have any."""
+
+    written: dict[str, Draft] = field(default_factory=dict)
+    to_write: dict[str, ToWrite] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def words_for(
+    engine: Engine, templates: Mapping[str, Template], ready: Mapping[str, LoadedTouch], report: Report
+) -> Words:
+    """What there is to write. A touch that has words keeps them."""
+    found = Words()
+    if not ready:
+        return found
+    with transaction(engine) as connection:
+        found.written = drafts.of_touches(connection, ready)
+        evidence = enrichment.evidence_of(connection, sorted({t.touch["lead_id"] for t in ready.values()}))
+        mailed = {t.touch["enrolment_id"] for t in ready.values() if t.message_ids}
+        threads = drafts.threads(connection, mailed) if mailed else {}
+    report.count("kept", len(found.written))
+    for touch_id, loaded in ready.items():
+        if touch_id in found.written:
+            continue
+        try:
+            request = _request(templates, loaded, evidence[loaded.touch["lead_id"]])
+        except Exception as error:  # noqa: BLE001 - one touch must not hold up the others
+            found.failed[touch_id] = code_of(error, "draft")
+            continue
+        thread = threads.get(loaded.touch["enrolment_id"], [])
+        found.to_write[touch_id] = ToWrite(request, loaded, thread)
+    return found
+
+
+def write(
+    writer: SlotWriter, requests: Sequence[SlotRequest], told: Callable[[str, WrittenSlots | str], None]
+) -> None:
+    """Ask for all at once; where the writer itself fails, one by one. ``told(touch_id, slots or a code)``."""
+    open_ = {r.key: r for r in requests}
+
+    def tell(index: int, slots: WrittenSlots) -> None:
+        if open_.pop(requests[index].key, None) is not None:
+            told(requests[index].key, slots)
+
+    with suppress(Exception):  # found out below whose fault it is
+        writer.write_each(requests, tell)
+    for key, request in list(open_.items()):
+        try:
+            told(key, writer.write([request])[0])
+        except Exception as error:  # noqa: BLE001 - one touch must not hold up the others
+            told(key, code_of(error, "draft"))
+
+
+def save(
     engine: Engine,
-    templates: Mapping[str, Template],
-    writer: SlotWriter,
-    ready: Mapping[str, LoadedTouch],
+    asked: Mapping[str, ToWrite],
+    filled: Mapping[str, WrittenSlots | str],
     *,
     now: datetime,
     report: Report,
 ) -> tuple[dict[str, Draft], dict[str, str]]:
     """(touch_id -> words, in the order given; touch_id -> code where there are none).
 
-    A touch that has words keeps them. One that fails never stops the others.
+    Another worker may have written some meanwhile: the first words stand. One that fails never stops the
+    others.
     """
-    if not ready:
-        return {}, {}
-    with transaction(engine) as connection:
-        written = drafts.of_touches(connection, ready)
-        evidence = enrichment.evidence_of(connection, sorted({t.touch["lead_id"] for t in ready.values()}))
-        mailed = {t.touch["enrolment_id"] for t in ready.values() if t.message_ids}
-        threads = drafts.threads(connection, mailed) if mailed else {}
     new: dict[str, Draft] = {}
     failed: dict[str, str] = {}
-    requests: dict[str, SlotRequest] = {}
-    for touch_id, loaded in ready.items():
-        if touch_id in written:
-            report.count("kept")
-            continue
-        try:
-            requests[touch_id] = _request(templates, loaded, evidence[loaded.touch["lead_id"]])
-        except Exception as error:  # noqa: BLE001 - one touch must not hold up the others
-            failed[touch_id] = code_of(error, "draft")
-    filled, wordless = _filled(writer, requests)
-    failed |= wordless
     for touch_id, slots in filled.items():
-        loaded = ready[touch_id]
-        thread = threads.get(loaded.touch["enrolment_id"], [])
+        to_write = asked[touch_id]
         try:
-            new[touch_id] = _draft_one(requests[touch_id].template, slots, loaded, thread)
+            if isinstance(slots, str):
+                failed[touch_id] = slots
+                continue
+            new[touch_id] = _draft_one(to_write.request.template, slots, to_write.loaded, to_write.thread)
         except Exception as error:  # noqa: BLE001 - one touch must not hold up the others
             failed[touch_id] = code_of(error, "draft")
     saved, refused = _save(engine, new, now)
     failed |= refused
-    written |= {i: new[i] for i in saved} | _of_others(engine, new.keys() - saved - refused.keys())
-    _count(report, {i: words for i, words in new.items() if i in written}, ready)
-    return {i: written[i] for i in ready if i in written}, failed
+    written = {i: new[i] for i in saved} | _of_others(engine, new.keys() - saved - refused.keys())
+    _count(report, {i: words for i, words in new.items() if i in written}, asked)
+    return {i: written[i] for i in filled if i in written}, failed
 
 
 def code_of(error: Exception, doing: str) -> str:
     """A code for the person who must act; never the message, which may hold a person's data."""
     return error.code if isinstance(error, LeadopsError) else f"{doing}_{type(error).__name__}"
-
-
-def _filled(
-    writer: SlotWriter, requests: Mapping[str, SlotRequest]
-) -> tuple[dict[str, WrittenSlots], dict[str, str]]:
-    """All at once; where the writer itself fails, one by one: (touch_id -> slots, touch_id -> code)."""
-    try:
-        return dict(zip(requests, writer.write(list(requests.values())), strict=True)), {}
-    except Exception:  # noqa: BLE001 - found out below whose fault it is
-        filled, failed = {}, {}
-    for touch_id, request in requests.items():
-        try:
-            filled[touch_id] = writer.write([request])[0]
-        except Exception as error:  # noqa: BLE001 - one touch must not hold up the others
-            failed[touch_id] = code_of(error, "draft")
-    return filled, failed
 
 
 def _request(
@@ -148,7 +181,7 @@ def _of_others(engine: Engine, touch_ids: Set[str]) -> dict[str, Draft]:
         return drafts.of_touches(connection, touch_ids)
 
 
-def _count(report: Report, new: Mapping[str, Draft], ready: Mapping[str, LoadedTouch]) -> None:
+def _count(report: Report, new: Mapping[str, Draft], asked: Mapping[str, ToWrite]) -> None:
     report.count("drafted", len(new))
     for touch_id, words in new.items():
         report.count("neutral_slots", sum(s.evidence == "neutral" for s in words.slots))
@@ -156,4 +189,4 @@ def _count(report: Report, new: Mapping[str, Draft], ready: Mapping[str, LoadedT
         report.count(f"writer:{words.writer}")
         report.add("tokens", words.tokens)
         report.add("cost_usd", words.cost_usd)
-        report.lead_ids.add(ready[touch_id].touch["lead_id"])
+        report.lead_ids.add(asked[touch_id].loaded.touch["lead_id"])

@@ -3,6 +3,10 @@
 Two commits frame every call: before it, the step into handing_over with the frozen bytes; after it,
 the outcome. A crash between them leaves ``handing_over``, which becomes ``unknown`` and is never sent
 again by itself (R1, R2).
+
+One thread decides and records. Calls run beside it (``stages/beside.py``): while one message is written
+another is handed over and a third is sent, and what came of several calls meanwhile shares a commit. No
+more is handed over than calls can begin at once.
 """
 
 from __future__ import annotations
@@ -11,48 +15,39 @@ import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from email.parser import BytesHeaderParser
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from leadops.domain import eligibility
-from leadops.domain.headers import READING
 from leadops.domain.keys import Keyring
-from leadops.domain.mail import compose, message_id_for, unsubscribe_url
-from leadops.errors import LeadopsError
 from leadops.playbook.model import Playbook, Template
 from leadops.providers.crm.port import RawRow
 from leadops.providers.email.port import EmailPort
-from leadops.providers.llm.port import SlotWriter
+from leadops.providers.llm.port import SlotWriter, WrittenSlots
+from leadops.stages import drafting, hand_over
 from leadops.stages.again import PASSING
-from leadops.stages.drafting import code_of, write_drafts
-from leadops.stages.facts import LoadedTouch, around, facts, load, mailbox_of
+from leadops.stages.beside import Beside, Inline, Tell
+from leadops.stages.drafting import ToWrite, code_of
+from leadops.stages.facts import LoadedTouch, around, facts, load
+from leadops.stages.hand_over import Handed, Work
 from leadops.stages.handing import Due, hand_off
 from leadops.stages.ingest import ingest
 from leadops.stages.report import Report
-from leadops.stages.settle import settle, tell_sent
+from leadops.stages.settle import settle, settle_sent
 from leadops.stages.stops import ended
-from leadops.store import crm, drafts, enrolments, gate, touches
+from leadops.store import crm, enrolments, touches
 from leadops.store.engine import TEXTS, StoreError, rows, sql, transaction
-from leadops.terms import (
-    Channel,
-    Draft,
-    EventKind,
-    ExitReason,
-    Gate,
-    Outcome,
-    SendResult,
-    TouchReason,
-    stable_id,
-)
+from leadops.terms import EventKind, ExitReason, Outcome, SendResult, TouchReason, stable_id
 
 Clock = Callable[[], datetime]
 _TRIES = 3
 _AGAIN_SOON = timedelta(minutes=1)
+HANDED_AT_ONCE = 16
+"""Hand-overs in one commit, at most: they hold the same locks until it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +63,13 @@ class Outreach:
     public_url: str | None = None
     fresh: Callable[[], str] = lambda: uuid.uuid4().hex
     """A word nobody has said before: part of each lease's token."""
+    beside: Callable[[], Beside] = Inline
+    worker: str | None = None
+    """Of a process whose life the database sees (``store/runners.py``): what it claims is free once it ends."""
+
+    def lease_token(self, now: datetime) -> str:
+        token = stable_id("lease", now.isoformat(), self.fresh())
+        return f"{self.worker}~{token}" if self.worker else token
 
 
 @dataclass(slots=True)
@@ -89,25 +91,176 @@ def send_due(house: Outreach, clock: Clock, *, limit: int = 100) -> OutreachRepo
     Counts of ``dispatches``: claimed, sent, deferred:REASON, cancelled:REASON, retry, failed:REASON,
     unknown, lost_claim. One touch that fails never stops the others.
     """
-    report = OutreachReport()
-    now = clock()
-    token = stable_id("lease", now.isoformat(), house.fresh())
-    lease = timedelta(seconds=house.playbook.delivery.lease_seconds)
+    batch = _Batch(house, clock, limit, house.beside())
+    try:
+        batch.run()
+    except BaseException:
+        # What is on its way arrives all the same; what we are told of it should not be forgotten.
+        with suppress(Exception):
+            batch.record(batch.beside.close())
+        raise
+    batch.beside.close()
     with transaction(house.engine) as connection:
-        claimed = touches.claim_due(connection, now=now, limit=limit, token=token, lease=lease)
-    report.dispatches.count("claimed", len(claimed))
-    if claimed:
-        ready = _screen(house, claimed, token, now, report)
-        written, failed = write_drafts(
-            house.engine, house.templates, house.writer, ready, now=now, report=report.drafts
-        )
+        batch.report.dispatches.pending = touches.due_count(connection, now=clock())
+    return batch.report
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What a writer told: a touch's slots, or a code."""
+
+    touch_id: str
+    slots: WrittenSlots | str
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What came of a call; None: it was not made, for its time was over."""
+
+    handed: Handed
+    result: SendResult | None
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Touches on their way from claim to outcome."""
+
+    house: Outreach
+    clock: Clock
+    left: int  # how many may still be claimed
+    beside: Beside
+    report: OutreachReport = field(default_factory=OutreachReport)
+    writing: dict[str, ToWrite] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
+    ready: dict[str, Work] = field(default_factory=dict)  # have words, wait for their turn
+    calling: int = 0
+
+    def run(self) -> None:
+        """Until everything claimed has an outcome."""
+        while True:
+            if self.left > 0 and 2 * len(self.writing) < (room := self._room()):
+                self._claim(min(self.left, room - len(self.writing)))
+            self._hand_over()
+            if not self.writing and not self.calling and not self.ready:
+                if self.left <= 0:
+                    return
+                continue
+            self._listen()
+
+    def _room(self) -> int:
+        """No more than the writer takes at once: what waits for it would run into its deadline."""
+        return self.house.writer.at_once if self.beside.at_once > 1 else self.left
+
+    # Claimed ------------------------------------------------------------------------------------------
+
+    def _claim(self, limit: int) -> None:
+        house, now, report = self.house, self.clock(), self.report
+        token = house.lease_token(now)
+        lease = timedelta(seconds=house.playbook.delivery.lease_seconds)
+        with transaction(house.engine) as connection:
+            claimed = touches.claim_due(connection, now=now, limit=limit, token=token, lease=lease)
+        report.dispatches.count("claimed", len(claimed))
+        self.left = self.left - len(claimed) if len(claimed) == limit else 0
+        if not claimed:
+            return
+        screened = _screen(house, claimed, token, now, report)
+        found = drafting.words_for(house.engine, house.templates, screened, report.drafts)
+        self.tokens |= dict.fromkeys(screened, token)
+        for touch_id, code in found.failed.items():
+            _fail(house, screened[touch_id].touch, token, code, now, report.dispatches)
+        self.ready |= {i: Work(screened[i], token, words) for i, words in found.written.items()}
+        self.writing |= found.to_write
+        if found.to_write:
+            requests = [w.request for w in found.to_write.values()]
+            self.beside.write(
+                lambda tell: drafting.write(house.writer, requests, lambda i, slots: tell(_Words(i, slots)))
+            )
+
+    # Told ---------------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        if not self.writing and not self.calling:
+            return  # what is ready waits for nobody
+        told = self.beside.told()
+        self.record(told)
+        filled = {t.touch_id: t.slots for t in told if isinstance(t, _Words)}
+        if filled:
+            self._written(filled)
+
+    def record(self, told: Sequence[Any]) -> None:
+        """What came of calls, among what was told."""
+        answers = [t for t in told if isinstance(t, _Answer)]
+        self.calling -= len(answers)
+        _record(self.house, answers, self.clock, self.report.dispatches)
+
+    def _written(self, filled: Mapping[str, WrittenSlots | str]) -> None:
+        now = self.clock()
+        asked = {i: self.writing.pop(i) for i in list(self.writing) if i in filled}
+        filled = {i: filled[i] for i in asked}  # in the order they were claimed in, whoever told first
+        words, failed = drafting.save(self.house.engine, asked, filled, now=now, report=self.report.drafts)
         for touch_id, code in failed.items():
-            _fail(house, ready[touch_id].touch, token, code, now, report.dispatches)
-        for touch_id, words in written.items():
-            _one(house, ready[touch_id], words, token, clock, report.dispatches)
-    with transaction(house.engine) as connection:
-        report.dispatches.pending = touches.due_count(connection, now=clock())
-    return report
+            touch, token = asked[touch_id].loaded.touch, self.tokens[touch_id]
+            _fail(self.house, touch, token, code, now, self.report.dispatches)
+        self.ready |= {i: Work(asked[i].loaded, self.tokens[i], found) for i, found in words.items()}
+
+    # Handed over --------------------------------------------------------------------------------------
+
+    def _hand_over(self) -> None:
+        free = self.beside.at_once - self.calling
+        works = self._next(min(free, HANDED_AT_ONCE)) if free > 0 else []
+        if not works:
+            return
+        handed, refused = _handed_over(self.house, works, self.clock, self.report.dispatches)
+        for work, error in refused:
+            code = code_of(error, "compose")
+            _not_handed_over(self.house, work, code, self.clock(), self.report.dispatches)
+        for one in handed:
+            self.calling += 1
+            self.beside.call(lambda tell, one=one: _call(self.house, one, self.clock, tell))  # type: ignore[misc]
+
+    def _next(self, limit: int) -> list[Work]:
+        """The most urgent that have words, one of a lead: its next touch depends on what becomes of this."""
+        found: dict[str, Work] = {}
+        for work in sorted(self.ready.values(), key=lambda w: w.urgency):
+            found.setdefault(work.lead_id, work)
+            if len(found) == limit:
+                break
+        for work in found.values():
+            del self.ready[work.touch_id]
+        return list(found.values())
+
+
+def _handed_over(
+    house: Outreach, works: Sequence[Work], clock: Clock, report: Report
+) -> tuple[list[Handed], list[tuple[Work, Exception]]]:
+    """All in one commit; where one of them makes it fail, each in its own: (handed over, what failed)."""
+    handed: list[Handed] = []
+    failed: list[tuple[Work, Exception]] = []
+    groups = [works]
+    while groups:
+        group = groups.pop(0)
+        said = Report(report.stage)
+        try:
+            handed += hand_over.hand_over(house, group, clock, said)
+        except Exception as error:  # noqa: BLE001 - one touch must not hold up the others
+            if len(group) == 1:
+                failed.append((group[0], error))
+            groups += [[work] for work in group] if len(group) > 1 else []
+            continue
+        report.absorb(replace(said, pending=report.pending))
+    return handed, failed
+
+
+def _call(house: Outreach, handed: Handed, clock: Clock, tell: Tell) -> None:
+    """Make the call, unless its time is over: by then others may have taken it for unknown."""
+    if clock() >= handed.until:
+        tell(_Answer(handed, None))
+        return
+    try:
+        result = house.email.send(handed.work.touch_id, handed.mailbox, handed.recipient, handed.wire)
+    except Exception as error:  # noqa: BLE001 - a broken adapter says nothing about whether bytes left
+        result = SendResult(Outcome.AMBIGUOUS, detail=f"adapter_{type(error).__name__}")
+    tell(_Answer(handed, result))
 
 
 def _screen(
@@ -139,7 +292,7 @@ def _screen(
     for touch, refusal in refused:
         with transaction(house.engine) as connection:
             touches.lock_enrolment(connection, touch["enrolment_id"])
-            _refuse(connection, touch, token, refusal, now, report.dispatches)
+            hand_over.refuse(connection, touch, token, refusal, now, report.dispatches)
     for touch, code in failed:
         _fail(house, touch, token, code, now, report.dispatches)
     return ready
@@ -157,25 +310,6 @@ def _load_each(connection: Connection, touch_ids: Sequence[str]) -> dict[str, Lo
         return found
 
 
-def _refuse(
-    connection: Connection,
-    touch: Mapping[str, Any],
-    token: str,
-    refusal: Gate,
-    now: datetime,
-    report: Report,
-) -> None:
-    """Defer or cancel. The enrolment is locked already."""
-    reason = refusal.reason or TouchReason.STOPPED
-    if refusal.retry_at is not None:
-        mine = touches.defer(connection, touch["touch_id"], token, reason, refusal.retry_at)
-        report.count(f"deferred:{reason.value}" if mine else "lost_claim")
-        return
-    mine = touches.cancel_claimed(connection, touch["touch_id"], token, reason, now=now)
-    touches.close_if_done(connection, [touch["enrolment_id"]], now)
-    report.count(f"cancelled:{reason.value}" if mine else "lost_claim")
-
-
 def _fail(
     house: Outreach, touch: Mapping[str, Any], token: str, code: str, now: datetime, report: Report
 ) -> None:
@@ -190,44 +324,86 @@ def _fail(
     report.count(f"failed:{reason.value}" if mine else "lost_claim")
 
 
-@dataclass(frozen=True, slots=True)
-class _Handed:
-    """A touch whose step into handing_over has committed: these bytes may leave until ``until``."""
+def _not_handed_over(house: Outreach, work: Work, code: str, now: datetime, report: Report) -> None:
+    """The hand-over was rolled back: nothing has left. Try again soon, or fail this one touch."""
+    if code == "db_unreachable":
+        raise StoreError(code, "The database does not answer; is it running?")
+    if not code.startswith(PASSING):
+        _fail(house, work.loaded.touch, work.token, code, now, report)
+        return
+    with transaction(house.engine) as connection:
+        due = now + _AGAIN_SOON
+        touches.defer(connection, work.touch_id, work.token, TouchReason.LEASE_EXPIRED, due, code)
+    report.count(f"deferred:{TouchReason.LEASE_EXPIRED.value}")
 
-    wire: bytes
-    mailbox: str
-    recipient: str
-    until: datetime
+
+# Recorded -----------------------------------------------------------------------------------------------
 
 
-def _one(
-    house: Outreach, loaded: LoadedTouch, words: Draft, token: str, clock: Clock, report: Report
-) -> None:
-    """One touch: gate and hand-over in one commit, the call, the outcome in another."""
-    touch_id = loaded.touch["touch_id"]
+def _record(house: Outreach, answers: Sequence[_Answer], clock: Clock, report: Report) -> None:
+    """The outcomes: what was accepted in one commit, anything else each in its own."""
+    accepted = [a for a in answers if a.result is not None and a.result.outcome is Outcome.ACCEPTED]
+    if len(accepted) > 1 and (settled := _record_sent(house, accepted, clock)) is not None:
+        for answer in accepted:
+            report.count("sent" if answer.handed.work.touch_id in settled else "late_outcome")
+            _tell(house, answer, clock, report)
+        answers = [a for a in answers if a not in accepted]
+    for answer in answers:
+        if answer.result is None:
+            _defer_late(house, answer.handed.work, clock, report)
+        else:
+            _record_one(house, answer.handed.work, answer.result, clock, report)
+            _tell(house, answer, clock, report)
+
+
+def _record_sent(house: Outreach, accepted: Sequence[_Answer], clock: Clock) -> set[str] | None:
+    """The touches that this settled; None where it could not be done for all of them at once."""
+    sent = [
+        touches.Sent(work.touch_id, work.enrolment_id, work.token, a.result)
+        for a in accepted
+        if a.result is not None and (work := a.handed.work)
+    ]
     try:
-        handed = _hand_over(house, loaded, words, token, clock, report)
-    except Exception as error:  # noqa: BLE001 - one touch must not hold up the others
-        _not_handed_over(house, loaded, token, code_of(error, "compose"), clock(), report)
-        return
-    if handed is None:
-        return
-    if clock() >= handed.until:
-        # Asleep since the commit: by now others may have taken it for unknown, so it must not leave.
         with transaction(house.engine) as connection:
-            touches.defer(connection, touch_id, token, TouchReason.LEASE_EXPIRED, clock())
-        report.count("deferred:lease_expired")
+            return settle_sent(connection, sent, house.playbook, now=clock())
+    except StoreError as error:
+        if error.code == "db_unreachable":
+            raise
+        return None
+
+
+def _record_one(house: Outreach, work: Work, result: SendResult, clock: Clock, report: Report) -> None:
+    """What cannot be recorded becomes unknown, the others go on."""
+    for last in [False] * (_TRIES - 1) + [True]:
+        try:
+            with transaction(house.engine) as connection:
+                what = settle(connection, work.loaded, work.token, result, house.playbook, now=clock())
+        except StoreError as error:
+            if error.code == "db_unreachable":
+                raise
+            if error.code.startswith(PASSING) and not last:
+                continue
+            report.parked[work.touch_id] = error.code
+            what = "unrecorded"
+        report.count(what)
         return
-    try:
-        result = house.email.send(touch_id, handed.mailbox, handed.recipient, handed.wire)
-    except Exception as error:  # noqa: BLE001 - a broken adapter says nothing about whether bytes left
-        result = SendResult(Outcome.AMBIGUOUS, detail=f"adapter_{type(error).__name__}")
-    _record(house, loaded, token, result, clock, report)
+
+
+def _defer_late(house: Outreach, work: Work, clock: Clock, report: Report) -> None:
+    """Asleep since the commit: nothing has left."""
+    with transaction(house.engine) as connection:
+        touches.defer(connection, work.touch_id, work.token, TouchReason.LEASE_EXPIRED, clock())
+    report.count(f"deferred:{TouchReason.LEASE_EXPIRED.value}")
+
+
+def _tell(house: Outreach, answer: _Answer, clock: Clock, report: Report) -> None:
+    work, result = answer.handed.work, answer.result
+    assert result is not None
     if result.outcome is Outcome.ACCEPTED:
-        report.answered.add(loaded.touch["lead_id"])
+        report.answered.add(work.lead_id)
     if result.outcome is Outcome.REJECTED and (status := _ADDRESS_FAULT.search(result.detail)):
-        _tell_bounce(house, touch_id, handed.recipient, status[0], clock())
-    report.lead_ids.add(loaded.touch["lead_id"])
+        _tell_bounce(house, work.touch_id, answer.handed.recipient, status[0], clock())
+    report.lead_ids.add(work.lead_id)
 
 
 _ADDRESS_FAULT = re.compile(r"5\.1\.\d+")
@@ -247,170 +423,7 @@ def _tell_bounce(house: Outreach, touch_id: str, recipient: str, status: str, no
     ingest(house.engine, [row], now=now, keyring=house.keyring)
 
 
-def _not_handed_over(
-    house: Outreach, loaded: LoadedTouch, token: str, code: str, now: datetime, report: Report
-) -> None:
-    """The hand-over was rolled back: nothing has left. Try again soon, or fail this one touch."""
-    if code == "db_unreachable":
-        raise StoreError(code, "The database does not answer; is it running?")
-    if not code.startswith(PASSING):
-        _fail(house, loaded.touch, token, code, now, report)
-        return
-    with transaction(house.engine) as connection:
-        touch_id, due = loaded.touch["touch_id"], now + _AGAIN_SOON
-        touches.defer(connection, touch_id, token, TouchReason.LEASE_EXPIRED, due, code)
-    report.count(f"deferred:{TouchReason.LEASE_EXPIRED.value}")
-
-
-def _record(
-    house: Outreach, loaded: LoadedTouch, token: str, result: SendResult, clock: Clock, report: Report
-) -> None:
-    """The outcome, in a commit of its own; what cannot be recorded becomes unknown, the others go on."""
-    for last in [False] * (_TRIES - 1) + [True]:
-        try:
-            with transaction(house.engine) as connection:
-                what = settle(connection, loaded, token, result, house.playbook, now=clock())
-        except StoreError as error:
-            if error.code == "db_unreachable":
-                raise
-            if error.code.startswith(PASSING) and not last:
-                continue
-            report.parked[loaded.touch["touch_id"]] = error.code
-            what = "unrecorded"
-        report.count(what)
-        return
-
-
-def _recipient(wire: bytes, fresh: LoadedTouch, keyring: Keyring) -> str:
-    """The address in the frozen bytes: a retry goes where the message says, whatever the lead's is now.
-
-    Raises:
-        LeadopsError: ``address_moved``: it is no longer this person's, so the gates have not looked at it.
-    """
-    to = BytesHeaderParser(policy=READING).parsebytes(wire)["To"]
-    address = str(to.addresses[0].addr_spec)
-    if keyring.email(address) not in fresh.keys(keyring):
-        raise LeadopsError(
-            "address_moved", f"touch {fresh.touch['touch_id']}: its address is not the lead's."
-        )
-    return address
-
-
-def _hand_over(
-    house: Outreach, loaded: LoadedTouch, words: Draft, token: str, clock: Clock, report: Report
-) -> _Handed | None:
-    """What may leave once this has committed, or None where it may not.
-
-    The locks first; then, in statements of their own, what the gates read (see ``store/gate.py``), and
-    the time, because waiting for a lock takes some.
-    """
-    touch_id = loaded.touch["touch_id"]
-    with transaction(house.engine) as connection:
-        gate.lock_shared(connection, loaded.keys(house.keyring))
-        enrolment_id, caps = loaded.touch["enrolment_id"], _cap_scope(house.playbook, loaded)
-        if not touches.lock_for_handover(connection, touch_id, token, enrolment_id=enrolment_id, caps=caps):
-            report.count("lost_claim")
-            return None
-        now = clock()
-        fresh = load(connection, [touch_id])[touch_id]
-        if not fresh.keys(house.keyring) <= loaded.keys(house.keyring):
-            # The person changed since (a merge): the locks held are not all the locks needed.
-            touches.defer(connection, touch_id, token, TouchReason.LEASED, now)
-            report.count("deferred:leased")
-            return None
-        stands = around(connection, [fresh], house.playbook, house.keyring, now=now)
-        found = facts(fresh, stands, house.playbook, house.keyring)
-        refusal = eligibility.verdict(eligibility.gates(found, now))
-        if refusal is not None:
-            _refuse(connection, fresh.touch, token, refusal, now, report)
-            return None
-        if Channel(fresh.touch["channel"]) is Channel.REP_TASK:
-            _give_to_rep(connection, house, fresh, words, token, now, report)
-            return None
-        until = now + timedelta(seconds=house.playbook.delivery.handover_seconds)
-        wire = _freeze(connection, house, fresh, words, token, now, until)
-        return _Handed(wire, fresh.touch["mailbox"], _recipient(wire, fresh, house.keyring), until)
-
-
-def _cap_scope(playbook: Playbook, loaded: LoadedTouch) -> list[str]:
-    """What must be counted alone: the mailbox, and its domain where that has a cap."""
-    address = loaded.touch["mailbox"]
-    domain = address.rpartition("@")[2]
-    return [address, "@" + domain] if playbook.sender.domain_daily_cap else [address]
-
-
-def _freeze(
-    connection: Connection,
-    house: Outreach,
-    fresh: LoadedTouch,
-    words: Draft,
-    token: str,
-    now: datetime,
-    until: datetime,
-) -> bytes:
-    touch = fresh.touch
-    mailbox = mailbox_of(touch, house.playbook)
-    message_id = touch["message_id"] or message_id_for(touch["touch_id"], mailbox.address.rpartition("@")[2])
-    mailed = drafts.threads(connection, [touch["enrolment_id"]]) if fresh.message_ids else {}
-    thread = mailed.get(touch["enrolment_id"], [])
-    wire = compose(
-        touch_id=touch["touch_id"],
-        draft=words,
-        to_address=fresh.state.address or "",
-        to_name=fresh.state.name,
-        mailbox=mailbox,
-        sender=house.playbook.sender,
-        reply_token=fresh.reply_token,
-        message_id=message_id,
-        thread=tuple(m for m, _ in thread),
-        date=now,
-        unsubscribe_url=unsubscribe_url(house.public_url, fresh.reply_token) if house.public_url else None,
-    )
-    frozen = touches.hand_over(
-        connection,
-        touch["touch_id"],
-        token,
-        now=now,
-        until=until,
-        draft_id=drafts.draft_id_of(touch["touch_id"]),
-        message_id=message_id,
-        provider=house.email.name,
-        wire=wire,
-    )
-    if frozen is None:
-        raise LeadopsError("draft_gone", f"touch {touch['touch_id']}: its draft is gone.")
-    return frozen
-
-
-def _give_to_rep(
-    connection: Connection,
-    house: Outreach,
-    fresh: LoadedTouch,
-    words: Draft,
-    token: str,
-    now: datetime,
-    report: Report,
-) -> None:
-    """A step for a person: the task is the message, and both are recorded in one commit."""
-    touch = fresh.touch
-    touches.hand_over(
-        connection,
-        touch["touch_id"],
-        token,
-        now=now,
-        until=now,
-        draft_id=drafts.draft_id_of(touch["touch_id"]),
-        message_id=None,
-        provider="rep_task",
-    )
-    task = {"title": words.subject or "Next step", "text": words.body, "touch_id": touch["touch_id"]}
-    crm.enqueue(connection, [crm.Owed(f"task:{touch['touch_id']}", "task", touch["lead_id"], task)], now=now)
-    result = SendResult(outcome=Outcome.ACCEPTED)
-    settled = touches.record_sent(connection, touch, token, result, now=now)
-    if settled is not None:
-        tell_sent(connection, settled, house.playbook, now=now)
-    report.count("sent")
-
+# Ended --------------------------------------------------------------------------------------------------
 
 _ENDED = sql(
     "select enrolment_id, lead_id, state, exit_reason from enrolments where enrolment_id = any(:ids)",

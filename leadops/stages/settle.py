@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,11 +35,8 @@ def settle(
     """
     touch_id, enrolment_id = loaded.touch["touch_id"], loaded.touch["enrolment_id"]
     if result.outcome is Outcome.ACCEPTED:
-        row = touches.record_sent(connection, loaded.touch, token, result, now=now)
-        if row is None:
-            return "late_outcome"
-        tell_sent(connection, row, playbook, now=now)
-        return "sent"
+        accepted = touches.Sent(touch_id, enrolment_id, token, result)
+        return "sent" if settle_sent(connection, [accepted], playbook, now=now) else "late_outcome"
     touches.lock_enrolment(connection, enrolment_id)
     if result.outcome is Outcome.AMBIGUOUS:
         touches.record_unknown(connection, touch_id, token, result.detail, now=now)
@@ -61,25 +59,35 @@ def backoff(delivery: Delivery, attempts: int, retry_after_s: float | None = Non
     return timedelta(seconds=max(min(doubled, delivery.max_backoff_seconds), retry_after_s or 0))
 
 
-def tell_sent(connection: Connection, touch: Mapping[str, Any], playbook: Playbook, *, now: datetime) -> None:
-    """A touch that was sent, as ``record_sent`` gives it: the CRM is owed a note, and the enrolment may have
-    nothing left to do."""
-    payload = {
-        "touch_id": touch["touch_id"],
-        "position": touch["position"],
-        "channel": touch["channel"],
-        "template": touch["template"],
-        "subject": touch["subject"],
-        "message_id": touch["message_id"],
-        "at": now.isoformat(),
-    }
-    crm.enqueue(
-        connection,
-        [crm.Owed(f"touch:{touch['touch_id']}", "touch", touch["lead_id"], payload)],
-        now=now,
-    )
-    gap = playbook.sequences[Tier(touch["sequence"])].min_gap_hours
-    touches.close_if_done(connection, [touch["enrolment_id"]], now + timedelta(hours=gap))
+def settle_sent(
+    connection: Connection, sent: Sequence[touches.Sent], playbook: Playbook, *, now: datetime
+) -> set[str]:
+    """Record what a provider has accepted, and tell of it; the touches that were not settled before."""
+    recorded = touches.record_sent(connection, sent, now=now)
+    tell_sent(connection, recorded, playbook, now=now)
+    return {touch["touch_id"] for touch in recorded}
+
+
+def tell_sent(
+    connection: Connection, recorded: Sequence[Mapping[str, Any]], playbook: Playbook, *, now: datetime
+) -> None:
+    """Of each touch that was sent the CRM is owed a note, and its enrolment may have nothing left to do."""
+    owed, quiet = [], defaultdict(set)
+    for touch in recorded:
+        payload = {
+            "touch_id": touch["touch_id"],
+            "position": touch["position"],
+            "channel": touch["channel"],
+            "template": touch["template"],
+            "subject": touch["subject"],
+            "message_id": touch["message_id"],
+            "at": now.isoformat(),
+        }
+        owed.append(crm.Owed(f"touch:{touch['touch_id']}", "touch", touch["lead_id"], payload))
+        quiet[playbook.sequences[Tier(touch["sequence"])].min_gap_hours].add(touch["enrolment_id"])
+    crm.enqueue(connection, owed, now=now)
+    for gap, enrolments in sorted(quiet.items()):
+        touches.close_if_done(connection, enrolments, now + timedelta(hours=gap))
 
 
 _UNKNOWN_COUNT = sql("select count(*) from touches where state = 'unknown'")
@@ -154,9 +162,8 @@ def _settle_unknown(
     now: datetime,
 ) -> str:
     if result is not None and result.outcome is Outcome.ACCEPTED:
-        row = touches.record_sent(connection, touch, None, result, now=now)
-        if row is not None:
-            tell_sent(connection, row, playbook, now=now)
+        accepted = touches.Sent(touch["touch_id"], touch["enrolment_id"], None, result)
+        settle_sent(connection, [accepted], playbook, now=now)
         return "found_sent"
     if result is not None and result.outcome is Outcome.RETRY:
         due = now + backoff(playbook.delivery, max(1, touch["attempts"]))

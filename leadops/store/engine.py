@@ -31,11 +31,11 @@ def open_engine(url: str, *, pool_size: int = 10, idle_s: float | None = IDLE_S)
     """
     engine = create_engine(url, pool_size=pool_size, max_overflow=10, pool_recycle=600, hide_parameters=True)
     if idle_s is not None:
-        _ping_after_idling(engine, idle_s)
+        ping_after_idling(engine, idle_s)
     return engine
 
 
-def _ping_after_idling(engine: Engine, idle_s: float) -> None:
+def ping_after_idling(engine: Engine, idle_s: float) -> None:
     """Ask whether a pooled connection still lives, but only where it has idled.
 
     ``pool_pre_ping`` asks before every transaction, which was 6 % of the time of a burst.

@@ -13,12 +13,16 @@ from sqlalchemy import Connection, select, tuple_
 from leadops.domain.intake import payload_of
 from leadops.domain.keys import EventKey
 from leadops.store.engine import TEXTS, on_conflict_update, one_value, put, rows, sql
+from leadops.store.runners import lane_of, tell
 from leadops.store.tables import crm_cursors, quarantined_events
 from leadops.terms import INBOUND_KINDS, Contact, EventKind, LeadEvent, ReplyClass, stable_id
 
 
 def insert_events(connection: Connection, events: Sequence[tuple[LeadEvent, Sequence[EventKey]]]) -> set[str]:
-    """Append events; returns the ids that were new. The locks of the gate must be held already."""
+    """Append events; returns the ids that were new. The locks of the gate must be held already.
+
+    Runners of the lanes concerned are told when it commits.
+    """
     if not events:
         return set()
     # One of each: a source may send a row twice in one batch. In one order: batches may overlap.
@@ -30,7 +34,9 @@ def insert_events(connection: Connection, events: Sequence[tuple[LeadEvent, Sequ
         _row(e) | {"payload": payload_of(e), "keys": [[k.key, k.identity, k.blocking] for k in own]}
         for e, own in ordered
     ]
-    return {r["event_id"] for r in rows(connection, _APPEND, given=json.dumps(given, default=dict))}
+    new = {r["event_id"] for r in rows(connection, _APPEND, given=json.dumps(given, default=dict))}
+    tell(connection, {lane_of(e.kind) for e, _ in ordered if e.event_id in new})
+    return new
 
 
 # Payloads and keys of the new ones only; one statement, so that no half of an event can ever be seen.

@@ -9,7 +9,7 @@ They live in Postgres's shared lock table (about 6,400 entries by default), henc
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -78,6 +78,11 @@ class Standing:
     blockers: Mapping[str, Sequence[BlockingEvent]]  # by key
     suppressed: Mapping[str, str]  # key -> reason
     sent_24h: Mapping[str, tuple[int, datetime]]  # mailbox -> (accepted or in flight, the oldest of them)
+
+    def after(self, mailbox: str, at: datetime) -> Standing:
+        """The same with one more from ``mailbox``."""
+        n, oldest = self.sent_24h.get(mailbox, (0, at))
+        return replace(self, sent_24h={**self.sent_24h, mailbox: (n + 1, oldest)})
 
 
 def standing(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, Engine
 
 from leadops.store.engine import TEXTS, rows, sql, transaction
+from leadops.store.touches import LEASED_BY_THE_DEAD
 from leadops.terms import STOP_KINDS
 
 _COUNTS = sql(
@@ -40,6 +41,20 @@ _OLDEST = sql(
     """,
     stops=TEXTS,
 )
+_DUE = sql(
+    f"""select
+        exists (select 1 from touches where state = 'planned' and urgency = 0 and due_at <= :now)
+        or exists (select 1 from touches where state = 'planned' and urgency = 1 and due_at <= :now)
+        or exists (select 1 from touches where state = 'planned' and urgency = 2 and due_at <= :now)
+        or exists (select 1 from touches where state in ('claimed', 'handing_over') and lease_until < :now)
+        or exists (select 1 from touches where state = 'claimed' and {LEASED_BY_THE_DEAD})
+        or exists (select 1 from enrolments where finish_at is not null and finish_at <= :now)
+        or exists (select 1 from enrolments where state in ('paused', 'paused_ooo')
+            and resume_at is not null and resume_at <= :now)
+        or exists (select 1 from handoffs where acted_at is null and escalated_at is null
+            and sla_due_at < :now) as due"""
+)
+_OWED = sql("select exists (select 1 from crm_writebacks where state = 'pending' and due_at <= :now) as owed")
 _HAS_TABLES = sql("select to_regclass('lead_events') is not null as there")
 
 
@@ -62,6 +77,16 @@ class Waiting:
 def oldest_pending(connection: Connection) -> Waiting:
     """What waits in the two lanes: answers and stops apart, so that they never stand behind a burst."""
     return Waiting(**rows(connection, _OLDEST, stops=sorted(STOP_KINDS))[0])
+
+
+def something_due(connection: Connection, now: datetime) -> bool:
+    """Whether a touch, an expired lease, a pause, the end of an enrolment or an SLA is due."""
+    return bool(rows(connection, _DUE, now=now)[0]["due"])
+
+
+def something_owed(connection: Connection, now: datetime) -> bool:
+    """Whether the CRM is owed a write-back that may be tried now."""
+    return bool(rows(connection, _OWED, now=now)[0]["owed"])
 
 
 def is_ready(engine: Engine) -> bool:

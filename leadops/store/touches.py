@@ -15,16 +15,21 @@ each other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import ARRAY, Connection, LargeBinary
 
 from leadops.store.engine import BIGINTS, TEXTS, one_value, put, rows, sql
 from leadops.store.gate import lock_numbers
+from leadops.store.runners import WORKERS_ALIVE
 from leadops.store.tables import touches
 from leadops.terms import PlannedTouch, SendResult, TouchReason
 
+LEASED_BY_THE_DEAD = f"(position('~' in lease_token) = 10 and left(lease_token, 9) not in ({WORKERS_ALIVE}))"
+"""SQL, of a touch: its lease is that of a runner that is gone. Only for claims, of which nothing has left: a
+hand-over may be on the wire while its worker has lost nothing but the database."""
 _PLANNED_STATES = "state in ('planned', 'claimed')"
 
 # One index range per urgency: reads what is due and nothing else, however big the table.
@@ -55,24 +60,39 @@ _ENROLMENT = sql("select 1 from enrolments where enrolment_id = :id for no key u
 # Each part waits for the one before it, so that the locks are taken in the ledger's order.
 _FOR_HANDOVER = sql(
     """with enrolment as materialized (
-        select 1 from enrolments where enrolment_id = :enrolment for no key update
+        select 1 from enrolments where enrolment_id = any(:enrolments) order by enrolment_id
+        for no key update
     ), caps as materialized (
         select count(pg_advisory_xact_lock(k)) as n from unnest(:caps) as k
         where (select count(*) from enrolment) >= 0
     )
-    select 1 from touches where touch_id = :id and state = 'claimed' and lease_token = :token
-    and (select n from caps) >= 0 for update""",
+    select t.touch_id from touches t join unnest(:ids, :tokens) as mine(touch_id, token)
+        on mine.touch_id = t.touch_id and mine.token = t.lease_token
+    where t.state = 'claimed' and (select n from caps) >= 0 order by t.touch_id for update of t""",
+    enrolments=TEXTS,
     caps=BIGINTS,
+    ids=TEXTS,
+    tokens=TEXTS,
 )
 _HAND_OVER = sql(
-    """with frozen as (
-        update message_bodies set wire = coalesce(wire, :wire) where draft_id = :draft returning wire
+    """with given as materialized (
+        select * from unnest(:ids, :tokens, :drafts, :message_ids, :wires)
+            as g(touch_id, token, draft_id, message_id, wire)
+    ), frozen as (
+        update message_bodies b set wire = coalesce(b.wire, g.wire) from given g
+        where b.draft_id = g.draft_id returning b.draft_id, b.wire
     )
-    update touches set state = 'handing_over', reason = 'in_flight', handed_over_at = :now,
-    lease_until = :until, attempts = attempts + 1, draft_id = :draft, message_id = :message_id,
+    update touches t set state = 'handing_over', reason = 'in_flight', handed_over_at = :now,
+    lease_until = :until, attempts = attempts + 1, draft_id = g.draft_id, message_id = g.message_id,
     provider = :provider
-    where touch_id = :id and state = 'claimed' and lease_token = :token
-    returning (select wire from frozen) as wire"""
+    from given g left join frozen f using (draft_id)
+    where t.touch_id = g.touch_id and t.state = 'claimed' and t.lease_token = g.token
+    returning t.touch_id, f.wire""",
+    ids=TEXTS,
+    tokens=TEXTS,
+    drafts=TEXTS,
+    message_ids=TEXTS,
+    wires=ARRAY(LargeBinary),
 )
 _DEFER = sql(
     """update touches set state = 'planned', reason = :reason, due_at = :due, detail = :detail,
@@ -87,13 +107,24 @@ _CANCEL_MINE = sql(
 )
 # The enrolment's row is locked before the touch's is written, as everywhere.
 _SENT = sql(
-    """update touches t set state = 'sent', reason = null, settled_at = :now, detail = :detail,
-    provider_ref = :ref, message_id = coalesce(:message_id, t.message_id), lease_token = null,
+    """with enrolment as materialized (
+        select enrolment_id from enrolments where enrolment_id = any(:enrolments) order by enrolment_id
+        for no key update
+    )
+    update touches t set state = 'sent', reason = null, settled_at = :now, detail = g.detail,
+    provider_ref = g.ref, message_id = coalesce(g.message_id, t.message_id), lease_token = null,
     lease_until = null
-    from (select enrolment_id from enrolments where enrolment_id = :enrolment for no key update) e
-    where t.touch_id = :id and t.enrolment_id = e.enrolment_id and t.state in ('handing_over', 'unknown')
-    and (t.lease_token = :token or cast(:token as text) is null)
-    returning t.*, (select b.subject from message_bodies b where b.draft_id = t.draft_id) as subject"""
+    from unnest(:ids, :tokens, :details, :refs, :message_ids)
+        as g(touch_id, token, detail, ref, message_id), enrolment e
+    where t.touch_id = g.touch_id and t.enrolment_id = e.enrolment_id
+    and t.state in ('handing_over', 'unknown') and (t.lease_token = g.token or g.token is null)
+    returning t.*, (select b.subject from message_bodies b where b.draft_id = t.draft_id) as subject""",
+    enrolments=TEXTS,
+    ids=TEXTS,
+    tokens=TEXTS,
+    details=TEXTS,
+    refs=TEXTS,
+    message_ids=TEXTS,
 )
 _FAILED = sql(
     """update touches set state = 'failed', reason = :reason, settled_at = :now, detail = :detail,
@@ -113,9 +144,9 @@ _CANCEL = sql(
     ids=TEXTS,
 )
 _EXPIRED_CLAIMS = sql(
-    """update touches set state = 'planned', reason = 'lease_expired', lease_token = null, lease_until = null
-    where touch_id in (select touch_id from touches where state = 'claimed' and lease_until < :now
-        for update skip locked) returning touch_id"""
+    f"""update touches set state = 'planned', reason = 'lease_expired', lease_token = null, lease_until = null
+    where touch_id in (select touch_id from touches where state = 'claimed'
+        and (lease_until < :now or {LEASED_BY_THE_DEAD}) for update skip locked) returning touch_id"""
 )
 _EXPIRED_HANDOVERS = sql(
     """update touches set state = 'unknown', reason = 'ambiguous', settled_at = :now, lease_until = null,
@@ -197,45 +228,51 @@ def lock_enrolment(connection: Connection, enrolment_id: str) -> None:
 
 
 def lock_for_handover(
-    connection: Connection, touch_id: str, token: str, *, enrolment_id: str, caps: Iterable[str]
-) -> bool:
-    """Lock the enrolment, what ``caps`` names, then the touch; whether it is still this worker's.
+    connection: Connection, mine: Mapping[str, str], *, enrolments: Iterable[str], caps: Iterable[str]
+) -> set[str]:
+    """Lock the enrolments, what ``caps`` names, then the touches: touch_id -> lease token. Returns those that
+    are still this worker's.
 
     Counting a cap and taking a place under it is one at a time per mailbox or domain (R22).
     """
+    given = {"ids": sorted(mine), "tokens": [mine[i] for i in sorted(mine)]}
     numbers = lock_numbers("cap:" + c for c in caps)
-    given = {"id": touch_id, "token": token, "enrolment": enrolment_id, "caps": numbers}
-    return bool(rows(connection, _FOR_HANDOVER, **given))
+    found = rows(connection, _FOR_HANDOVER, enrolments=sorted(enrolments), caps=numbers, **given)
+    return {r["touch_id"] for r in found}
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """A touch that may leave now. ``wire``: the draft's bytes; None: it is no message."""
+
+    touch_id: str
+    token: str
+    draft_id: str
+    message_id: str | None = None
+    wire: bytes | None = None
 
 
 def hand_over(
-    connection: Connection,
-    touch_id: str,
-    token: str,
-    *,
-    now: datetime,
-    until: datetime,
-    draft_id: str,
-    message_id: str | None,
-    provider: str,
-    wire: bytes | None = None,
-) -> bytes | None:
+    connection: Connection, given: Sequence[HandOver], *, now: datetime, until: datetime, provider: str
+) -> dict[str, bytes | None]:
     """The step after which bytes may leave. Commit before the call.
 
-    ``wire``: the draft's bytes, fixed for good here. Returns those that stand: the first ones, on a retry.
+    A draft's bytes are fixed for good here. touch_id -> those that stand: the first ones, on a retry. Those
+    that are no longer this worker's are missing.
     """
-    given = {
-        "id": touch_id,
-        "token": token,
-        "now": now,
-        "until": until,
-        "draft": draft_id,
-        "message_id": message_id,
-        "provider": provider,
-        "wire": wire,
-    }
-    frozen: bytes | None = one_value(connection, _HAND_OVER, **given)
-    return frozen
+    found = rows(
+        connection,
+        _HAND_OVER,
+        ids=[g.touch_id for g in given],
+        tokens=[g.token for g in given],
+        drafts=[g.draft_id for g in given],
+        message_ids=[g.message_id for g in given],
+        wires=[g.wire for g in given],
+        now=now,
+        until=until,
+        provider=provider,
+    )
+    return {r["touch_id"]: r["wire"] for r in found}
 
 
 def defer(
@@ -268,29 +305,32 @@ def cancel_claimed(
     return bool(rows(connection, _CANCEL_MINE, **given))
 
 
-def record_sent(
-    connection: Connection,
-    touch: Mapping[str, Any],
-    token: str | None,
-    result: SendResult,
-    *,
-    now: datetime,
-) -> dict[str, Any] | None:
-    """The provider has it: the row as it is now, with its subject. Locks the enrolment as well.
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a provider has accepted. ``token`` None: whoever holds it, definite news beats none."""
 
-    Also settles an ``unknown`` one: definite news beats none (token None).
+    touch_id: str
+    enrolment_id: str
+    token: str | None
+    result: SendResult
+
+
+def record_sent(connection: Connection, sent: Sequence[Sent], *, now: datetime) -> list[dict[str, Any]]:
+    """The provider has them: the rows as they are now, with their subjects. Locks the enrolments as well.
+
+    Also settles ``unknown`` ones. Those that others have settled meanwhile are missing.
     """
-    given = {
-        "id": touch["touch_id"],
-        "enrolment": touch["enrolment_id"],
-        "token": token,
-        "now": now,
-        "detail": result.detail or None,
-        "ref": result.provider_ref,
-        "message_id": result.message_id,
-    }
-    found = rows(connection, _SENT, **given)
-    return found[0] if found else None
+    return rows(
+        connection,
+        _SENT,
+        enrolments=sorted({s.enrolment_id for s in sent}),
+        ids=[s.touch_id for s in sent],
+        tokens=[s.token for s in sent],
+        details=[s.result.detail or None for s in sent],
+        refs=[s.result.provider_ref for s in sent],
+        message_ids=[s.result.message_id for s in sent],
+        now=now,
+    )
 
 
 def record_failed(

@@ -30,7 +30,7 @@ from leadops.stages.by_hand import Resolution, resolve_touch
 from leadops.stages.facts import LoadedTouch, load
 from leadops.stages.fold import fold_pending
 from leadops.stages.outreach import tend
-from leadops.stages.settle import reconcile, settle, tell_sent
+from leadops.stages.settle import reconcile, settle, settle_sent
 from leadops.store import enrolments, gate, touches
 from leadops.store.engine import rows, sql, transaction
 from leadops.terms import (
@@ -296,8 +296,8 @@ class Ledger(RuleBasedStateMachine):
         line, run = work.line, work.line.run
         self.works.remove(work)
         with transaction(self.engine) as connection:
-            mine = touches.lock_for_handover(
-                connection, line.id, work.token, enrolment_id=run.id, caps=[run.mailbox]
+            mine = line.id in touches.lock_for_handover(
+                connection, {line.id: work.token}, enrolments=[run.id], caps=[run.mailbox]
             )
             assert mine == (line.state == "claimed" and line.token == work.token)
             if not mine:
@@ -323,10 +323,8 @@ class Ledger(RuleBasedStateMachine):
         if not task:
             self.works.append(work)
             return
-        touch = {"touch_id": line.id, "enrolment_id": run.id}
-        row = touches.record_sent(connection, touch, work.token, SendResult(Outcome.ACCEPTED), now=self.now)
-        assert row is not None
-        tell_sent(connection, row, self.playbook, now=self.now)
+        sent = touches.Sent(line.id, run.id, work.token, SendResult(Outcome.ACCEPTED))
+        assert settle_sent(connection, [sent], self.playbook, now=self.now) == {line.id}
         self._sent(line)
 
     def _end_mine(self, connection: Connection, work: Work) -> None:
@@ -663,26 +661,18 @@ _HANG_ON = sql("update lead_events set lead_id = :lead, pending_fold = false whe
 def _handed_over(
     connection: Connection, touch_id: str, token: str, now: datetime, until: datetime | None = None
 ) -> None:
-    touches.hand_over(
-        connection,
-        touch_id,
-        token,
-        now=now,
-        until=until or now,
-        draft_id="d",
-        message_id=None,
-        provider=Scripted.name,
-    )
+    given = [touches.HandOver(touch_id, token, "d")]
+    touches.hand_over(connection, given, now=now, until=until or now, provider=Scripted.name)
 
 
 def _locked(connection: Connection, touch_id: str, token: str, _now: datetime) -> bool:
     run = _run_of(connection, touch_id)
-    return touches.lock_for_handover(connection, touch_id, token, enrolment_id=run, caps=[])
+    return bool(touches.lock_for_handover(connection, {touch_id: token}, enrolments=[run], caps=[]))
 
 
 def _recorded_sent(connection: Connection, touch_id: str, token: str | None, now: datetime) -> Any:
-    touch = {"touch_id": touch_id, "enrolment_id": _run_of(connection, touch_id)}
-    return touches.record_sent(connection, touch, token, SendResult(Outcome.ACCEPTED), now=now)
+    sent = touches.Sent(touch_id, _run_of(connection, touch_id), token, SendResult(Outcome.ACCEPTED))
+    return touches.record_sent(connection, [sent], now=now)
 
 
 def _run_of(connection: Connection, touch_id: str) -> str:

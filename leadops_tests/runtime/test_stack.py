@@ -34,7 +34,7 @@ def services(config: Settings) -> dict[str, Service]:
 def test_code_servers_first_and_whoever_needs_them_after(config: Settings) -> None:
     found = services(config)
     servers = ("code-server-leadops", "code-server-metrics")
-    assert list(found) == [*servers, "webserver", "daemon", "ingest", "dashboard"]
+    assert list(found) == [*servers, "webserver", "daemon", "ingest", "runner", "dashboard"]
     assert found["webserver"].after == servers
     assert found["daemon"].after == servers
     assert found["ingest"].after == (), "events are taken in as soon as possible"

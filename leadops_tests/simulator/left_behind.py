@@ -17,7 +17,7 @@ from leadops.store.engine import rows, sql
 from leadops_tests.simulator.killing import Spot
 from leadops_tests.simulator.story import Story
 
-HANDED_OVER = "outreach._hand_over"
+HANDED_OVER = "hand_over.hand_over"
 SEND = "sendgrid POST /v3/mail/send"
 _TOUCHES = sql(
     """select t.touch_id, t.sequence || ' ' || t.step as step, t.state, l.email, l.lead_id

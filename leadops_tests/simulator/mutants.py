@@ -19,7 +19,7 @@ from leadops.providers.crm import hubspot_write
 from leadops.providers.llm import openai as openai_writer
 from leadops.simulator import faults
 from leadops.simulator.plan import START, Plan
-from leadops.stages import enrol, escalate, fold, outreach, replies, settle, stops
+from leadops.stages import enrol, escalate, fold, hand_over, outreach, replies, settle, stops
 from leadops.store import enrolments, events, touches
 from leadops.terms import EventKind, ExitReason, Gate, Outcome, ReplyClass, SendResult, SlotValue
 
@@ -150,13 +150,13 @@ def _every_click_counts(patch: Patch) -> None:
 
 def _composed_anew(patch: Patch) -> None:
     """Each attempt is written afresh, with the time in it."""
-    original = outreach.compose
+    original = hand_over.compose
 
     def composed(**given: Any) -> bytes:
         return b"X-Written: " + given["date"].isoformat().encode() + b"\r\n" + original(**given)
 
-    patch.setattr(outreach, "compose", composed)
-    patch.setattr(touches, "_HAND_OVER", reworded(touches._HAND_OVER, "coalesce(wire, :wire)", ":wire"))
+    patch.setattr(hand_over, "compose", composed)
+    patch.setattr(touches, "_HAND_OVER", reworded(touches._HAND_OVER, "coalesce(b.wire, g.wire)", "g.wire"))
 
 
 def _only_what_is_new(patch: Patch) -> None:

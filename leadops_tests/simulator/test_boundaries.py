@@ -20,7 +20,7 @@ def test_every_commit_of_a_lead_has_a_name(engine: Engine, tmp_path: Path) -> No
     world.post(wire("demo_requested", **DEMO))
     world.run()
     places = {b.place for b in passed}
-    assert {"ingest.ingest", "fold._fold_batch", "outreach._hand_over", "outreach._record"} <= places
+    assert {"ingest.ingest", "fold._fold_batch", "hand_over.hand_over", "outreach._record_one"} <= places
     assert all(passed[i].when == BEFORE_COMMIT for i in range(0, len(passed), 2))
     assert all(passed[i].when == AFTER_COMMIT for i in range(1, len(passed), 2))
 

@@ -25,13 +25,13 @@ from leadops_tests.simulator.story import FIRST_DAYS, MOMENTS, Story
 
 TOWARDS_US = ("ingest", "replies", "fold", "enrich", "score", "enrol", "settle", "escalate")
 AWAY_FROM_US = ("outreach", "write_back")
-"""Modules of the stages. (Drafts are the outreach's.)"""
+"""Modules of the stages. (Drafts and hand-overs are the outreach's.)"""
 AT_LEAST = 110
 MADE = "hubspot POST /crm/objects/2026-09/notes/batch/create"
 REPRESENTATIVE = (
     (AFTER_COMMIT, HANDED_OVER),
     (DURING_CALL, SEND),
-    (BEFORE_COMMIT, "outreach._record"),
+    (BEFORE_COMMIT, "outreach._record_one"),
     (BEFORE_COMMIT, "ingest.ingest"),
     (AFTER_COMMIT, "fold._fold_batch"),
     (DURING_CALL, "hubspot POST /crm/objects/2026-09/tasks/batch/upsert"),
@@ -169,7 +169,7 @@ def test_a_crm_without_unique_ids_has_everything_once_all_the_same(stage: Stage)
     ("mutant", "when", "place", "caught"),
     [
         ("a lapsed hand-over is planned again", DURING_CALL, SEND, "is 2 messages"),
-        ("claims never expire", AFTER_COMMIT, "outreach.send_due", "missing, a message"),
+        ("claims never expire", AFTER_COMMIT, "outreach._claim", "missing, a message"),
         ("what the CRM has is not looked for", DURING_CALL, MADE, "2 times in the CRM"),
     ],
 )

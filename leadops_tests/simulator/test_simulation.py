@@ -106,6 +106,13 @@ def test_every_fault_is_met_somewhere(run: Run) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.parametrize("seed", [1090])
+def test_what_a_campaign_once_found_is_found_no_more(run: Run, seed: int) -> None:
+    """1090: a webhook's receiver died after its commit, and a click was judged that nobody knew of yet."""
+    assert run(Plan(days=7, leads=50, seed=seed, faults=ALL)).violations == []
+
+
+@pytest.mark.full
 @pytest.mark.timeout(1800)
 def test_a_month_of_five_hundred_leads_keeps_every_promise(run: Run) -> None:
     found = run(Plan(days=30, leads=500, seed=7))

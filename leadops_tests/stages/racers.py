@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from leadops.providers.crm.port import RawRow
-from leadops.stages import outreach
+from leadops.stages import hand_over
 from leadops.stages.ingest import ingest
 from leadops.store import gate
 from leadops.store.engine import open_engine
@@ -35,20 +35,20 @@ def dispatch(engine: Engine, folder: Path) -> None:
 
 def dispatch_beside_stops(engine: Engine, folder: Path) -> None:
     """The same; each touch is begun at about the moment its stop is."""
-    one = outreach._one
+    one = hand_over.hand_over
     chance = random.Random(11)
     begun: set[str] = set()
 
-    def met(house: Any, loaded: Any, *given: Any) -> None:
-        touch_id = loaded.touch["touch_id"]
+    def met(house: Any, works: Any, *given: Any) -> Any:
+        (touch_id,) = [work.touch_id for work in works]
         if touch_id not in begun:
             begun.add(touch_id)
             note(folder / "begun", touch_id)
             until(lambda: len(noted(folder / "followed")) == len(begun))
             time.sleep(_head_start(chance))
-        one(house, loaded, *given)
+        return one(house, works, *given)
 
-    outreach._one = met
+    hand_over.hand_over = met
     if os.environ.get("LEADOPS_TEST_MUTANT") == "no_locks":
         _without_locks()
     dispatch(engine, folder)
@@ -60,14 +60,14 @@ def _head_start(chance: random.Random) -> float:
 
 
 def _without_locks() -> None:
-    freeze = outreach._freeze
+    freeze = hand_over._freeze
 
-    def slow(*given: Any) -> bytes:
+    def slow(*given: Any) -> dict[str, bytes]:
         time.sleep(0.02)
         return freeze(*given)
 
     gate.lock_shared = lambda connection, keys: None
-    outreach._freeze = slow
+    hand_over._freeze = slow
 
 
 def stop(engine: Engine, folder: Path) -> None:

@@ -163,9 +163,9 @@ def test_a_worker_that_slept_after_its_hand_over_does_not_call(world: World, ema
     asked: list[datetime] = []
 
     def clock() -> datetime:
-        # The first two are before the hand-over has committed.
+        # The first three are before the hand-over has committed.
         asked.append(world.now)
-        return world.now if len(asked) <= 2 else world.now + timedelta(minutes=10)
+        return world.now if len(asked) <= 3 else world.now + timedelta(minutes=10)
 
     done = send_due(world.house.outreach, clock).dispatches.counts
     assert done["deferred:lease_expired"] == 1

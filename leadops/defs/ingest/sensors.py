@@ -7,7 +7,7 @@ https://docs.dagster.io/guides/automate/sensors
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -20,6 +20,7 @@ from leadops.runtime.wiring import House
 from leadops.settings import settings
 from leadops.stages.ingest import PollReport, poll_crm
 from leadops.store.engine import transaction
+from leadops.store.runners import lanes_served
 from leadops.store.status import oldest_pending
 from leadops.terms import STOP_KINDS
 
@@ -27,6 +28,9 @@ TICK_BUDGET_S = 20.0
 POLL_LIMIT = 1000
 INTERVAL_S = 2
 """The daemon looks every 5 s; an interval of 5 would miss every second look."""
+
+COMPANY = timedelta(seconds=1)
+"""How long an event waits in any case: what comes right after it is taken up by the same run."""
 
 WAITING = (Status.NOT_STARTED, Status.QUEUED, Status.STARTING)
 UNDER_WAY = (*WAITING, Status.STARTED)
@@ -59,6 +63,13 @@ def _believed(record: dg.RunRecord, at: datetime) -> bool:
     return patience is None or at - since < patience
 
 
+def patience(job: str, served: Collection[str]) -> timedelta:
+    """How long work may wait before a run is asked for: what a living runner has not taken by then, it will
+    not take. Without a runner there is nothing to wait for.
+    """
+    return timedelta(seconds=settings().sensor_grace_s if job in served else 0)
+
+
 CRM_SENSOR = f"crm_{settings().crm}"
 """One per configured CRM, so that each keeps its own ticks."""
 
@@ -72,7 +83,9 @@ CRM_SENSOR = f"crm_{settings().crm}"
 )
 @codes_only
 def crm_poll(context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]) -> dg.SensorResult:
-    """Append what is new, then ask for a run in each lane concerned, unless one that will see it waits."""
+    """Append what is new, then ask for a run in each lane that no runner serves, unless one that will see it
+    waits.
+    """
     deadline = time.monotonic() + TICK_BUDGET_S
     polls = list(_pages(house, deadline))
     accepted = sum(p.ingested.accepted for p in polls)
@@ -92,11 +105,13 @@ def crm_poll(context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
     )
     kinds = {k for p in polls for k in p.kinds} if accepted else set()
     lanes = {jobs.handle_inbound.name: kinds & STOP_KINDS, jobs.first_touch.name: kinds - STOP_KINDS}
+    with transaction(house.engine) as connection:
+        served = lanes_served(connection)  # their runners were told when the events were committed
     tags = {"leadops/events": str(accepted), "leadops/trigger": CRM_SENSOR}
     asked = [
         dg.RunRequest(job_name=job, tags=tags)
         for job, concerned in lanes.items()
-        if concerned and not is_on_its_way(context.instance, job, WAITING, at=now())
+        if concerned and job not in served and not is_on_its_way(context.instance, job, WAITING, at=now())
     ]
     return dg.SensorResult(run_requests=asked, asset_events=[seen])
 
@@ -131,11 +146,10 @@ def pending_events(
     """Ask for a run in each lane whose oldest item has waited too long while nobody is at it."""
     moment = now()
     with transaction(house.engine) as connection:
-        waiting = oldest_pending(connection)
+        waiting, served = oldest_pending(connection), lanes_served(connection)
     since = {jobs.handle_inbound.name: waiting.stops, jobs.first_touch.name: waiting.others}
     lags = {job: moment - oldest for job, oldest in since.items() if oldest is not None}
-    grace = timedelta(seconds=settings().sensor_grace_s)
-    late = {job: lag for job, lag in lags.items() if lag >= grace}
+    late = {job: lag for job, lag in lags.items() if lag >= max(COMPANY, patience(job, served))}
     if not late:
         return dg.SkipReason("What is pending is within grace." if lags else "Nothing is pending.")
     wanted = [job for job in late if not is_on_its_way(context.instance, job, UNDER_WAY, at=moment)]

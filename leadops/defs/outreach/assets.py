@@ -27,6 +27,7 @@ from leadops.stages.settle import reconcile
 from leadops.stages.write_back import write_back
 
 TAGGED_IDS = 20
+SEND_LIMIT = 500
 
 
 @dg.multi_asset(
@@ -171,11 +172,11 @@ def _ids(lead_ids: set[str]) -> str:
 
 
 def _send_all(house: House) -> OutreachReport:
-    total_report = send_due(house.outreach, now)
+    total_report = send_due(house.outreach, now, limit=SEND_LIMIT)
     for _ in range(MAX_BATCHES):
         if not total_report.dispatches.pending:
             break
-        batch = send_due(house.outreach, now)
+        batch = send_due(house.outreach, now, limit=SEND_LIMIT)
         if not batch.dispatches.did:
             break
         total_report.absorb(batch)

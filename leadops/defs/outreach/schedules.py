@@ -8,28 +8,17 @@ from datetime import timedelta
 import dagster as dg
 
 from leadops.defs import jobs
-from leadops.defs.ingest.sensors import UNDER_WAY, is_on_its_way
+from leadops.defs.ingest.sensors import UNDER_WAY, is_on_its_way, patience
 from leadops.defs.shield import codes_only
 from leadops.defs.show import now
 from leadops.runtime.wiring import House
 from leadops.settings import settings
 from leadops.stages.settle import reconcile
-from leadops.store.engine import rows, sql, transaction
+from leadops.store.engine import transaction
+from leadops.store.runners import lanes_served
+from leadops.store.status import something_due, something_owed
 
 KEEP_RUNS_DAYS = 14
-_DUE = sql(
-    """select
-        exists (select 1 from touches where state = 'planned' and urgency = 0 and due_at <= :now)
-        or exists (select 1 from touches where state = 'planned' and urgency = 1 and due_at <= :now)
-        or exists (select 1 from touches where state = 'planned' and urgency = 2 and due_at <= :now)
-        or exists (select 1 from touches where state in ('claimed', 'handing_over') and lease_until < :now)
-        or exists (select 1 from enrolments where finish_at is not null and finish_at <= :now)
-        or exists (select 1 from enrolments where state in ('paused', 'paused_ooo')
-            and resume_at is not null and resume_at <= :now)
-        or exists (select 1 from crm_writebacks where state = 'pending' and due_at <= :now)
-        or exists (select 1 from handoffs where acted_at is null and escalated_at is null
-            and sla_due_at < :now) as due"""
-)
 
 
 def default_status() -> dg.DefaultScheduleStatus:
@@ -52,8 +41,10 @@ def due_touches(
     """Ask for a run when a touch, an expired lease, a pause, a write-back or an SLA is due."""
     moment = now()
     with transaction(house.engine) as connection:
-        due = rows(connection, _DUE, now=moment)[0]["due"]
-    if not due:
+        served = lanes_served(connection)
+        due = something_due(connection, moment - patience(jobs.due_touches.name, served))
+        owed = something_owed(connection, moment - patience(jobs.write_back_job.name, served))
+    if not due and not owed:
         return dg.SkipReason("Nothing is due.")
     if is_on_its_way(context.instance, jobs.due_touches.name, UNDER_WAY, at=moment):
         return dg.SkipReason("A run for due touches is queued or under way.")

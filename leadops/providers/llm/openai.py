@@ -13,6 +13,7 @@ import importlib
 import json
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -81,6 +82,7 @@ class OpenAIWriter(SlotWriter):
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self.name = f"openai:{config.model}"
+        self.at_once = config.concurrency
         self.breaker = Breaker(clock)
         self._key = key
         self._base_url = base_url
@@ -92,12 +94,22 @@ class OpenAIWriter(SlotWriter):
         self._session: _Session | None = None
 
     def write(self, requests: Sequence[SlotRequest]) -> list[WrittenSlots]:
-        written = self._fallback.write(requests)
+        written: dict[int, WrittenSlots] = {}
+        self.write_each(requests, written.__setitem__)
+        return [written[index] for index in range(len(requests))]
+
+    def write_each(self, requests: Sequence[SlotRequest], told: Callable[[int, WrittenSlots], None]) -> None:
+        by_rule = self._fallback.write(requests)
         asked = [i for i, r in enumerate(requests) if needs_judge(r.template, r.evidence)]
+        for index in sorted(set(range(len(requests))) - set(asked)):
+            told(index, by_rule[index])
+
+        def read(place: int, reading: Reading) -> None:
+            index = asked[place]
+            told(index, self._written(requests[index], reading, by_rule[index]))
+
         if asked:
-            for index, reading in zip(asked, self._ask([requests[i] for i in asked]), strict=True):
-                written[index] = self._written(requests[index], reading, written[index])
-        return written
+            self._ask([requests[i] for i in asked], read)
 
     def check(self) -> None:
         """One list of models. Raises UsageError: openai_key, openai_model, openai_unreachable."""
@@ -127,18 +139,28 @@ class OpenAIWriter(SlotWriter):
         slots = judge(request.template, request.evidence, reading.values, self._lists, self._own_name)
         return WrittenSlots(slots, self.name, reading.tokens, cost)
 
-    def _ask(self, requests: Sequence[SlotRequest]) -> list[Reading]:
+    def _ask(self, requests: Sequence[SlotRequest], told: Callable[[int, Reading], None]) -> None:
         """One reading per request. Never raises, for a mail without a model's help is a good mail."""
+        waiting, guard = set(range(len(requests))), threading.Lock()
+
+        def once(index: int, reading: Reading) -> None:
+            with guard:  # what was given up may still be answered, on the loop's thread
+                if index in waiting:
+                    told(index, reading)
+                    waiting.discard(index)
+
         try:
             _import_sdk()
             batch = _Batch(self._runner.loop().time() + self._config.deadline_s)
-            return self._runner.run(self._all(batch, requests), self._config.deadline_s + 2 * _GRACE_S)
+            self._runner.run(self._all(batch, requests, once), self._config.deadline_s + 2 * _GRACE_S)
+            reason = "openai_error"
         except openai_loop.OutOfTime:
             reason = "openai_deadline"
         except Exception as error:  # noqa: BLE001 - see above
             reason = "openai_key" if type(error).__name__ == "OpenAIError" else "openai_error"
             _LOGGER.warning("no model was asked: %s (%s)", reason, type(error).__name__)
-        return [Reading(None, reason) for _ in requests]
+        for index in sorted(waiting):
+            once(index, Reading(None, reason))
 
     def _opened(self) -> _Session:
         """The session of this loop, on whose thread this runs. Raises openai.OpenAIError without a key."""
@@ -174,9 +196,15 @@ class OpenAIWriter(SlotWriter):
     async def _model_ids(self) -> set[str]:
         return {model.id async for model in self._opened().client.models.list()}
 
-    async def _all(self, batch: _Batch, requests: Sequence[SlotRequest]) -> list[Reading]:
+    async def _all(
+        self, batch: _Batch, requests: Sequence[SlotRequest], told: Callable[[int, Reading], None]
+    ) -> None:
         session = self._opened()
-        tasks = [asyncio.create_task(self._one(session, batch, i, r)) for i, r in enumerate(requests)]
+
+        async def one(index: int, request: SlotRequest) -> None:
+            told(index, await self._one(session, batch, index, request))
+
+        tasks = [asyncio.create_task(one(i, r)) for i, r in enumerate(requests)]
         _, late = await asyncio.wait(tasks, timeout=max(0.0, batch.until - session.loop.time()))
         if batch.on_the_wire and late:
             self.breaker.failed()
@@ -184,7 +212,11 @@ class OpenAIWriter(SlotWriter):
             task.cancel()
         if late:
             await asyncio.wait(late, timeout=_GRACE_S)
-        return [Reading(None, "openai_deadline") if task in late else _result(task) for task in tasks]
+        for index, task in enumerate(tasks):
+            if task in late:
+                told(index, Reading(None, "openai_deadline"))
+            elif task.exception() is not None:
+                told(index, Reading(None, "openai_error"))
 
     async def _one(self, session: _Session, batch: _Batch, index: int, request: SlotRequest) -> Reading:
         async with session.turns:
@@ -241,11 +273,6 @@ class OpenAIWriter(SlotWriter):
             self.breaker.worked()
         elif reading.reason not in openai_answer.ITEM:
             self.breaker.failed()
-
-
-def _result(task: asyncio.Task[Reading]) -> Reading:
-    error = task.exception()
-    return Reading(None, "openai_error") if error is not None else task.result()
 
 
 def _import_sdk() -> None:

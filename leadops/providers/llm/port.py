@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from leadops.playbook.model import Template
@@ -36,6 +36,8 @@ class SlotWriter(ABC):
     """Fills the slots of messages. Never sees or changes the words around them."""
 
     name: str
+    at_once: int = 500
+    """How many messages it is given at a time."""
 
     @abstractmethod
     def write(self, requests: Sequence[SlotRequest]) -> list[WrittenSlots]:
@@ -43,6 +45,11 @@ class SlotWriter(ABC):
 
         Never raises for what a provider or a network does: what it could not write is written by rule.
         """
+
+    def write_each(self, requests: Sequence[SlotRequest], told: Callable[[int, WrittenSlots], None]) -> None:
+        """The same, as they come: ``told(index, answer)`` once for each before it returns, on any thread."""
+        for index, answer in enumerate(self.write(requests)):
+            told(index, answer)
 
     @abstractmethod
     def check(self) -> None:

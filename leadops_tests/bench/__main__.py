@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from leadops_tests import latency
+from leadops_tests.bench import latency
 
 
 def machine() -> dict[str, Any]:

@@ -1,0 +1,88 @@
+"""Calls of providers beside the database's work: one thread decides and records, others wait for answers.
+
+``Inline`` makes each call where it stands, for whoever has one thread and a clock of their own (the
+simulator, the simulated past). What comes of a call is the same either way.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Protocol
+
+Tell = Callable[[Any], None]
+
+
+class Beside(Protocol):
+    """Runs calls. A call says what came of it by ``tell``, as often as it likes, and raises nothing."""
+
+    at_once: int
+    """How many calls of one kind may be under way."""
+
+    def call(self, work: Callable[[Tell], None]) -> None:
+        """One call that somebody waits for."""
+
+    def write(self, work: Callable[[Tell], None]) -> None:
+        """One that takes long and tells as it goes; it never takes the place of the others."""
+
+    def told(self) -> list[Any]:
+        """What was told since; waits for something if nothing was."""
+
+    def close(self) -> list[Any]:
+        """Wait for calls under way; what they told that nobody has heard."""
+
+
+class Inline:
+    """No threads: a call is over when it returns."""
+
+    at_once = 1
+
+    def __init__(self) -> None:
+        self._told: list[Any] = []
+
+    def call(self, work: Callable[[Tell], None]) -> None:
+        work(self._told.append)
+
+    write = call
+
+    def told(self) -> list[Any]:
+        found, self._told = self._told, []
+        return found
+
+    def close(self) -> list[Any]:
+        """Nothing is: whoever made the call has heard."""
+        return []
+
+
+class Threads:
+    """``at_once`` threads for calls; others beside them for what takes long."""
+
+    def __init__(self, at_once: int) -> None:
+        self.at_once = at_once
+        self._told: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._calls = ThreadPoolExecutor(at_once, thread_name_prefix="leadops-call")
+        self._writes = ThreadPoolExecutor(at_once, thread_name_prefix="leadops-write")
+
+    def call(self, work: Callable[[Tell], None]) -> None:
+        self._calls.submit(work, self._told.put)
+
+    def write(self, work: Callable[[Tell], None]) -> None:
+        self._writes.submit(work, self._told.put)
+
+    def told(self) -> list[Any]:
+        return [self._told.get(), *self._heard()]
+
+    def _heard(self) -> list[Any]:
+        found = []
+        with suppress(queue.Empty):
+            while True:
+                found.append(self._told.get_nowait())
+        return found
+
+    def close(self) -> list[Any]:
+        # Words nobody waits for any more cost a deadline; a message on its way must be heard of.
+        self._writes.shutdown(wait=False, cancel_futures=True)
+        self._calls.shutdown(wait=True)
+        return self._heard()
