@@ -34,7 +34,8 @@ def runner(
     from leadops.runtime.stopping import StopRequest, stop_on_signals
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every request
+    for chatty in ("httpx", "httpx2"):  # a line for every request
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     config = settings()
     stop = StopRequest()
     with stop_on_signals(stop):

@@ -65,7 +65,7 @@ class Outreach:
     """A word nobody has said before: part of each lease's token."""
     beside: Callable[[], Beside] = Inline
     worker: str | None = None
-    """Of a process whose life the database sees (``store/runners.py``): what it claims is free once it ends."""
+    """Of a process whose life the database sees (``store/runners.py``): its claims end with it."""
 
     def lease_token(self, now: datetime) -> str:
         token = stable_id("lease", now.isoformat(), self.fresh())
