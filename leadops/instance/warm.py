@@ -15,9 +15,11 @@ from typing import Any
 from dagster import AssetKey, DagsterInstance, DagsterRunStatus, JobDefinition, RunsFilter
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.reconstruct import ReconstructableRepository
-from dagster._core.execution.api import execute_run_iterator
+from dagster._core.execution.api import create_execution_plan, execute_run_iterator
+from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.origin import JobPythonOrigin
 from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.snap import ExecutionPlanSnapshot, snapshot_from_execution_plan
 from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 from dagster._core.utils import make_new_run_id
@@ -32,11 +34,13 @@ _REPOSITORY = "__repository__"  # as Dagster calls what a Definitions object bec
 
 @dataclass(frozen=True, slots=True)
 class WarmJob:
-    """A job of a code location, loaded."""
+    """A job of a code location, loaded, with what every run of it is created from."""
 
     definition: JobDefinition
     remote: RemoteJobOrigin
     code: JobPythonOrigin
+    plan: ExecutionPlan
+    plan_snapshot: ExecutionPlanSnapshot
 
 
 def load_jobs(
@@ -52,11 +56,19 @@ def load_jobs(
     code = ReconstructableRepository.for_module(module, "defs", None)
     found = {}
     for name, assets in wanted.items():
-        job = code.get_reconstructable_job(name).get_subset(
+        reconstructable = code.get_reconstructable_job(name).get_subset(
             asset_selection=frozenset(AssetKey(asset) for asset in assets),
             asset_check_selection=frozenset(),  # checks observe, on a schedule of their own
         )
-        found[name] = WarmJob(job.get_definition(), repository.get_job_origin(name), job.get_python_origin())
+        job = reconstructable.get_definition()
+        plan = create_execution_plan(job, run_config=_QUIET)
+        found[name] = WarmJob(
+            job,
+            repository.get_job_origin(name),
+            reconstructable.get_python_origin(),
+            plan,
+            snapshot_from_execution_plan(plan, job.get_job_snapshot_id()),
+        )
     return found
 
 
@@ -71,20 +83,32 @@ def warm_instance() -> DagsterInstance:
 
 def execute(instance: DagsterInstance, job: WarmJob, tags: Mapping[str, str]) -> str:
     """One run of it, to its end; returns its id. What it fails with is in the run, and not raised."""
-    run_id = make_new_run_id()
-    run = instance.create_run_for_job(
-        job.definition,
+    run_id, definition = make_new_run_id(), job.definition
+    run = instance.create_run(
+        job_name=definition.name,
         run_id=run_id,
         run_config=_QUIET,
+        status=DagsterRunStatus.NOT_STARTED,
         tags={
-            **job.definition.run_tags,
+            **definition.run_tags,
             **tags,
             TAG: this_worker().tag(run_id),
             # What a run leaves undone is pending still: whoever comes next takes it.
             MAX_RETRIES_TAG: "0",
         },
+        root_run_id=None,
+        parent_run_id=None,
+        step_keys_to_execute=job.plan.step_keys_to_execute,
+        execution_plan_snapshot=job.plan_snapshot,
+        job_snapshot=definition.get_job_snapshot(),
+        parent_job_snapshot=definition.get_parent_job_snapshot(),
+        asset_selection=definition.asset_selection,
+        asset_check_selection=frozenset(),
+        resolved_op_selection=None,
+        op_selection=None,
         remote_job_origin=job.remote,
         job_code_origin=job.code,
+        asset_graph=definition.asset_layer.asset_graph,
     )
     for _ in execute_run_iterator(InMemoryJob(job.definition), run, instance):
         pass
