@@ -93,12 +93,8 @@ class _WatchedTls(_Watched, http.client.HTTPSConnection):
 
 
 class _Plain(urllib.request.HTTPHandler):
-    def __init__(self, trace: Trace) -> None:
-        super().__init__()
-        self._trace = trace
-
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(partial(_Watched, trace=self._trace), req)
+        return self.do_open(partial(_Watched, trace=_watched(req)[0]), req)
 
 
 class _Tls(urllib.request.AbstractHTTPHandler):
@@ -106,13 +102,15 @@ class _Tls(urllib.request.AbstractHTTPHandler):
 
     https_request = urllib.request.AbstractHTTPHandler.do_request_
 
-    def __init__(self, trace: Trace, tls: ssl.SSLContext | None) -> None:
-        super().__init__()
-        self._trace, self._given = trace, tls
-
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        made = partial(_WatchedTls, trace=self._trace)
-        return self.do_open(made, req, context=self._given or _context())
+        trace, tls = _watched(req)
+        return self.do_open(partial(_WatchedTls, trace=trace), req, context=tls or _context())
+
+
+def _watched(request: urllib.request.Request) -> tuple[Trace, ssl.SSLContext | None]:
+    """By whom, and what it trusts."""
+    found: tuple[Trace, ssl.SSLContext | None] = request.watched  # type: ignore[attr-defined]
+    return found
 
 
 _making = threading.Lock()
@@ -156,13 +154,15 @@ class Line(python_http_client.Client):  # type: ignore[misc]
         return made
 
     def _make_request(self, opener: Any, request: Any, timeout: float | None = None) -> Any:  # noqa: ARG002
+        request.watched = (self.trace, self.tls)
         return super()._make_request(self.opener(), request, timeout=timeout)
 
     def opener(self) -> urllib.request.OpenerDirector:
-        """What opens the one request."""
-        return opener_of(
-            urllib.request.ProxyHandler(),
-            urllib.request.UnknownHandler(),
-            _Plain(self.trace),
-            _Tls(self.trace, self.tls),
-        )
+        """What opens the request."""
+        return _opener()
+
+
+@cache
+def _opener() -> urllib.request.OpenerDirector:
+    """One for the process: to make it costs as much as the request. Proxies are those of its environment."""
+    return opener_of(urllib.request.ProxyHandler(), urllib.request.UnknownHandler(), _Plain(), _Tls())
