@@ -5,7 +5,7 @@ Nothing personal may get here: Dagster keeps metadata and logs where erasure doe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ import dagster as dg
 from sqlalchemy import Engine, Table
 
 from leadops.stages.report import Report
-from leadops.store.engine import rows, sql, transaction
+from leadops.store.engine import TEXTS, one_value, rows, sql, transaction
 from leadops.store.tables import metadata as tables
 
 Materialized = dg.MaterializeResult[Any]
@@ -99,10 +99,15 @@ def described(report: Report, seconds: float, **more: Any) -> dict[str, Any]:
     return shown | more
 
 
-def preview(engine: Engine, statement: str, **parameters: Any) -> dg.MarkdownMetadataValue:
-    """A small table of the newest rows, for the asset's page."""
+def preview(engine: Engine, statement: str, leads: Collection[str] | None = None) -> dg.MarkdownMetadataValue:
+    """A small table for the asset's page. ``leads``: of these (some of them), as ``lead_id = any(:leads)``:
+    what a run shows is what it did, or its price would grow with the tables (P6).
+    """
+    if leads is not None and not leads:
+        return dg.MetadataValue.md("*nothing in this batch*")
+    given = {} if leads is None else {"leads": sorted(leads)[:MAX_IDS]}
     with transaction(engine) as connection:
-        found = rows(connection, sql(statement), **parameters)
+        found = rows(connection, sql(statement, **({"leads": TEXTS} if given else {})), **given)
     if not found:
         return dg.MetadataValue.md("*no rows yet*")
     head = list(found[0])
@@ -119,14 +124,18 @@ def _cell(value: Any) -> str:
     return str(value).replace("|", "\\|")
 
 
+_FEW = 2_000
+_ABOUT = sql(
+    """select greatest(c.reltuples::bigint, s.n_live_tup) as n from pg_class c
+    join pg_stat_user_tables s on s.relid = c.oid where c.oid = to_regclass(:table)"""
+)
+
+
 def total(engine: Engine, table: str) -> dg.IntMetadataValue:
-    """Row count as Dagster's own ``dagster/row_count`` wants it: the planner's estimate for big tables."""
+    """Row count as Dagster's own ``dagster/row_count`` wants it: what Postgres itself counts along, but for
+    small tables."""
     with transaction(engine) as connection:
-        estimate = rows(
-            connection,
-            sql("select reltuples::bigint as n from pg_class where oid = to_regclass(:table)"),
-            table=table,
-        )[0]["n"]
-        if estimate is None or estimate < 50_000:
-            estimate = rows(connection, sql(f"select count(*) as n from {tables.tables[table].name}"))[0]["n"]
-    return dg.MetadataValue.int(int(estimate))
+        about = one_value(connection, _ABOUT, table=table)
+        if about is None or about < _FEW:
+            about = one_value(connection, sql(f"select count(*) from {tables.tables[table].name}"))
+    return dg.MetadataValue.int(int(about))

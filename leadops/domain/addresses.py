@@ -115,6 +115,7 @@ def company_domain(address: str | None) -> str | None:
     return None if own is None or is_free_mail(own) else own
 
 
+@lru_cache(maxsize=4_096)
 def normalise_phone(text: str | None, country: str | None = None) -> str | None:
     """E.164 (``+5511987654321``), or None where it is no valid number.
 

@@ -11,6 +11,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from leadops.domain.addresses import canonical_email, is_free_mail, normalise_phone
@@ -35,6 +36,13 @@ class EventKey:
     blocking: bool
 
 
+@lru_cache(maxsize=65_536)
+def _digest(secret: bytes, kind: str, value: str) -> str:
+    """The same keys are asked for at every step of a touch."""
+    mac = hmac.digest(secret, f"{kind}\x1f{value}".encode(), hashlib.blake2b)
+    return f"{kind}:{mac[:16].hex()}"
+
+
 @dataclass(frozen=True, slots=True)
 class Keyring:
     """Makes the digests. The secret keeps them from being reversed by trying addresses."""
@@ -43,8 +51,7 @@ class Keyring:
 
     def digest(self, kind: str, value: str) -> str:
         """``kind:hex``, 128 bits."""
-        mac = hmac.digest(self.secret, f"{kind}\x1f{value}".encode(), hashlib.blake2b)
-        return f"{kind}:{mac[:16].hex()}"
+        return _digest(self.secret, kind, value)
 
     def email(self, address: str | None) -> str | None:
         canonical = canonical_email(address) if address else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _PUNCTUATION = frozenset("-‐–'’ʼ&+.,/()#·:!?\"%;・")
 # Letters and marks by category that draw nothing at all.
@@ -80,6 +81,7 @@ def _allowed(char: str) -> bool:
     return char in _PUNCTUATION
 
 
+@lru_cache(maxsize=4_096)  # the same few words of a lead, at every slot they might stand in
 def is_suspicious(text: str) -> bool:
     """True where the line may be a link, an address, a number to call, a sentence, an order or a promise."""
     seen = unicodedata.normalize("NFKC", text).casefold()

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from leadops.runner.lanes import Lane
-from leadops.runtime.child import default_signals, die_with
+from leadops.runtime.child import die_with
 from leadops.runtime.restarts import delay_s, failures_after
 from leadops.runtime.stopping import StopRequest
 
@@ -52,13 +52,17 @@ def keep(lanes: Sequence[Lane], serve: Callable[[Lane], None], stop: StopRequest
 
 
 def _notice_end(place: _Place) -> None:
-    if place.pid is None or os.waitpid(place.pid, os.WNOHANG)[0] == 0:
+    if place.pid is None:
         return
-    now = time.monotonic()
+    ended, status = os.waitpid(place.pid, os.WNOHANG)
+    if not ended:
+        return
+    code, now = os.waitstatus_to_exitcode(status), time.monotonic()
     place.failures = failures_after(place.failures, now - place.started_at)
     wait_s = delay_s(place.failures)
     place.pid, place.start_at = None, now + wait_s
-    log.warning("%s: its worker ended; the next one starts in %.0f s", place.lane.name, wait_s)
+    how = f"exit code {code}" if code >= 0 else f"signal {-code}"
+    log.warning("%s: its worker ended with %s; the next one starts in %.0f s", place.lane.name, how, wait_s)
 
 
 def _fork(lane: Lane, serve: Callable[[Lane], None]) -> int:
@@ -69,7 +73,9 @@ def _fork(lane: Lane, serve: Callable[[Lane], None]) -> int:
     code = 1
     try:
         os.setsid()  # Ctrl-C in a terminal is the keeper's business
-        default_signals()
+        # The keeper's own answers to signals; SIGPIPE stays ignored, as Python has it.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
         die_with(parent)
         random.seed()
         serve(lane)

@@ -216,6 +216,8 @@ class EmbeddedPostgres:
             # Parallel queries would take both cores of a small machine from the path of a lead, and need
             # more shared memory than a container usually has.
             "max_parallel_workers_per_gather": "0",
+            # For disks that seek. With 4, the default, what is due was looked for in the whole table.
+            "random_page_cost": "1.1",
             "fsync": on,
             "full_page_writes": on,
             "synchronous_commit": on,

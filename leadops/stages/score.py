@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -89,7 +88,10 @@ def _row(lead_id: str, s: Score, now: datetime) -> dict[str, Any]:
         "lead_id": lead_id,
         "total": s.total,
         "tier": s.tier.value,
-        "signals": [asdict(p) for p in s.signals],
+        "signals": [
+            {"signal": p.signal, "value": p.value, "points": p.points, "max_points": p.max_points}
+            for p in s.signals
+        ],
         "scorecard_version": s.scorecard_version,
         "inputs_hash": s.inputs_hash,
         "reason": s.reason,

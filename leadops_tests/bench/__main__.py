@@ -1,4 +1,8 @@
-"""What `make bench` runs: the figures people ask for, with the machine they were taken on, as JSON."""
+"""What `make bench` runs: every figure beside its floor, in one run, as a table and as JSON.
+
+Parts: single, sensors, burst, burst5000, killed, tick, million, ingestion, scoring, metrics. Without
+``--only`` all but ``million``, which fills a ledger of a million touches, and ``burst5000``.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,19 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Callable
+from dataclasses import asdict
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import psutil
+from rich.console import Console
+from rich.table import Table
 
-from leadops_tests.bench import latency
+from leadops_tests.bench.figures import Figure
+
+Say = Callable[[str], None]
 
 
 def machine() -> dict[str, Any]:
@@ -27,16 +38,76 @@ def machine() -> dict[str, Any]:
     }
 
 
+def _parts(leads: int, workers: int) -> dict[str, Callable[[Say], list[Figure]]]:
+    """Name -> what measures it. Imports what it needs when it is called."""
+
+    def whole(name: str, **more: Any) -> Callable[[Say], list[Figure]]:
+        def measure(say: Say) -> list[Figure]:
+            from leadops_tests.bench import burst
+
+            found: list[Figure] = getattr(burst, name)(say, **more)
+            return found
+
+        return measure
+
+    def alone(name: str, function: str = "measure") -> Callable[[Say], list[Figure]]:
+        def measure(say: Say) -> list[Figure]:
+            import importlib
+
+            from leadops.simulator.running import server
+
+            part = importlib.import_module(f"leadops_tests.bench.{name}")
+            with server(None) as url:
+                found: list[Figure] = getattr(part, function)(url, say)
+                return found
+
+        return measure
+
+    return {
+        "single": whole("single", leads=leads, workers=1),
+        "sensors": whole("single", leads=leads, workers=0),
+        "burst": whole("burst", leads=1_000, workers=workers),
+        "burst5000": whole("burst", leads=5_000, workers=workers),
+        "killed": whole("killed_figures", leads=1_000, workers=workers),
+        "tick": alone("tick"),
+        "million": alone("tick", "measure_million"),
+        "ingestion": alone("ingestion"),
+        "scoring": alone("scoring"),
+        "metrics": alone("metric_build"),
+    }
+
+
 def main() -> None:
     """Measure and print; progress goes to stderr."""
     parser = argparse.ArgumentParser(prog="python -m leadops_tests.bench", description=__doc__)
-    parser.add_argument("--leads", type=int, default=20, help="how many leads to wait for (default 20)")
-    parser.add_argument("--past", action="store_true", help="on top of the demo's simulated past")
+    parser.add_argument("--only", default="", help="parts, with commas")
+    parser.add_argument("--leads", type=int, default=20, help="single leads to wait for (default 20)")
+    parser.add_argument("--workers", type=int, default=2, help="runner processes in a burst (default 2)")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
     given = parser.parse_args()
-    before = machine()
-    seconds = latency.event_to_receipt(given.leads, past=given.past, say=_say)
-    json.dump({"event_to_receipt_s": latency.summary(seconds), "machine": before}, sys.stdout, indent=1)
-    sys.stdout.write("\n")
+    parts = _parts(given.leads, given.workers)
+    wanted = given.only.split(",") if given.only else [p for p in parts if p not in ("million", "burst5000")]
+    if unknown := set(wanted) - set(parts):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
+    before, figures = machine(), []
+    for name in wanted:
+        _say(f"--- {name}")
+        figures += parts[name](_say)
+    _show(figures)
+    body = {"machine": before, "figures": [asdict(f) | {"ratio": f.ratio} for f in figures]}
+    if given.json:
+        given.json.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
+    else:
+        sys.stdout.write(json.dumps(body, indent=1) + "\n")
+
+
+def _show(figures: list[Figure]) -> None:
+    table = Table("figure", "value", "floor", "times the floor", "the floor is")
+    for f in figures:
+        floor = "" if f.floor is None else f"{f.floor:,.3g} {f.unit}"
+        ratio = "" if f.ratio is None else f"{f.ratio:.2f}"
+        table.add_row(f.name, f"{f.value:,.4g} {f.unit}", floor, ratio, f.floor_is)
+    Console(stderr=True, width=150).print(table)
 
 
 def _say(line: str) -> None:

@@ -28,7 +28,8 @@ def replies(house: dg.ResourceParam[House]) -> Materialized:
     newest = preview(
         house.engine,
         """select event_id, lead_id, class, matched_by, why, occurred_at from replies
-        order by classified_at desc limit 10""",
+        where lead_id = any(:leads) order by classified_at desc limit 10""",
+        report.lead_ids,
     )
     rows = {"dagster/row_count": total(house.engine, "replies")}
     return result("replies", report, seconds, newest=newest, **rows)
@@ -54,7 +55,8 @@ def leads(house: dg.ResourceParam[House]) -> Materialized:
     newest = preview(
         house.engine,
         """select lead_id, source, country, became_lead_at, stop_reason, tier from leads
-        where merged_into is null order by updated_at desc limit 10""",
+        where lead_id = any(:leads) and merged_into is null order by updated_at desc limit 10""",
+        report.lead_ids,
     )
     rows = {"dagster/row_count": total(house.engine, "leads")}
     return result("leads", report, seconds, newest=newest, **rows)

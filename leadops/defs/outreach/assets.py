@@ -11,7 +11,6 @@ import dagster as dg
 from leadops.defs.shield import codes_only
 from leadops.defs.show import (
     MAX_BATCHES,
-    MAX_IDS,
     Materialized,
     drain,
     now,
@@ -50,7 +49,8 @@ def enrolments(house: dg.ResourceParam[House]) -> Materialized:
     newest = preview(
         house.engine,
         """select enrolment_id, lead_id, state, exit_reason, tier, variant, enrolled_at from enrolments
-        order by enrolled_at desc limit 10""",
+        where lead_id = any(:leads) order by enrolled_at desc limit 10""",
+        report.lead_ids,
     )
     rows = {"dagster/row_count": total(house.engine, "enrolments")}
     return result("enrolments", report, seconds, newest=newest, **rows)
@@ -76,7 +76,8 @@ def send_schedule(house: dg.ResourceParam[House]) -> Materialized:
     coming = preview(
         house.engine,
         """select touch_id, lead_id, sequence, step, channel, reason, due_at from touches
-        where state = 'planned' order by due_at limit 10""",
+        where lead_id = any(:leads) and state = 'planned' order by due_at limit 10""",
+        report.lead_ids,
     )
     rows = {"dagster/row_count": total(house.engine, "touches")}
     return result("send_schedule", report, seconds, coming=coming, **rows)
@@ -145,9 +146,8 @@ def _send(context: dg.AssetExecutionContext, house: House, selected: set[str]) -
             """select d.touch_id, t.lead_id, d.template, d.writer, d.neutral_slots, d.tokens,
             round(d.cost_usd::numeric, 6) as cost_usd, d.drafted_at
             from touches t join message_drafts d using (touch_id)
-            where t.lead_id = any(string_to_array(:leads, ' '))
-            order by d.drafted_at desc, d.draft_id limit 10""",
-            leads=" ".join(sorted(report.drafts.lead_ids)[:MAX_IDS]),
+            where t.lead_id = any(:leads) order by d.drafted_at desc, d.draft_id limit 10""",
+            report.drafts.lead_ids,
         )
         yield result(
             "message_drafts", report.drafts, seconds, writer=house.writer.name, newest=newest, **rows
@@ -156,11 +156,12 @@ def _send(context: dg.AssetExecutionContext, house: House, selected: set[str]) -
         why = preview(
             house.engine,
             """select state, coalesce(reason, '') as reason, count(*) as touches from touches
-            group by 1, 2 order by 1, 2""",
+            where lead_id = any(:leads) group by 1, 2 order by 1, 2""",
+            report.dispatches.lead_ids,
         )
         rows = {"dagster/row_count": total(house.engine, "touches")}
         yield result(
-            "dispatches", report.dispatches, seconds, provider=house.email.name, every_touch=why, **rows
+            "dispatches", report.dispatches, seconds, provider=house.email.name, their_touches=why, **rows
         )
 
 

@@ -50,12 +50,14 @@ def lead_scores(house: dg.ResourceParam[House]) -> Materialized:
     newest = preview(
         house.engine,
         """select lead_id, round(total::numeric, 1) as total, tier, reason, scored_at from lead_scores
-        order by scored_at desc limit 10""",
+        where lead_id = any(:leads) order by scored_at desc limit 10""",
+        report.lead_ids,
     )
     tiers = preview(
         house.engine,
         """select tier, count(*) as leads, round(avg(score)::numeric, 1) as mean_score from leads
-        where tier is not null and merged_into is null group by tier order by tier""",
+        where lead_id = any(:leads) and tier is not null group by tier order by tier""",
+        report.lead_ids,
     )
     extra = {
         "scorecard": house.playbook.scorecard.version,

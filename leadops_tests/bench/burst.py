@@ -1,0 +1,120 @@
+"""Single leads and bursts: from the accepted POST to the mail provider's door, and all that lies between."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from leadops_tests.bench import floor
+from leadops_tests.bench.figures import Figure
+from leadops_tests.bench.whole import Posted, Whole, again, running
+from leadops_tests.running import eventually
+
+Say = Callable[[str], None]
+GIVE_UP_S = 240.0
+
+
+def single(say: Say, *, leads: int = 20, workers: int = 1) -> list[Figure]:
+    """Seconds of one lead at a time, with gaps of 0.5 to 3 s. ``workers`` 0: through the sensors alone."""
+    chance = random.Random(7)
+    how = "runner" if workers else "sensors"
+    with running(workers) as whole:
+        found = []
+        for number in range(leads):
+            time.sleep(chance.uniform(0.5, 3) if workers else chance.uniform(1, 9))
+            posted = whole.post(number)
+            assert posted is not None, "the event was not accepted"
+            at = eventually(lambda p=posted: whole.first_at().get(p.address), "answered", GIVE_UP_S, 0.02)  # type: ignore[misc]
+            found.append(at - posted.at)
+            say(f"{number + 1:>4} {found[-1]:7.2f} s")
+        lowest = floor.single(whole.provider)
+    more = {"all": [round(s, 3) for s in found], "n": leads}
+    return [
+        Figure(f"single_{how}_p50", statistics.median(found), "s", lowest, floor.SINGLE, more),
+        Figure(f"single_{how}_p95", _p95(found), "s", lowest, floor.SINGLE),
+    ]
+
+
+def _p95(seconds: Sequence[float]) -> float:
+    ordered = sorted(seconds)
+    return ordered[max(0, -(-95 * len(ordered) // 100) - 1)]
+
+
+def burst(say: Say, *, leads: int = 1_000, workers: int = 1) -> list[Figure]:
+    """From the first POST until the last mail has arrived."""
+    with running(workers) as whole:
+        for number in range(3):
+            whole.post(10_000_000 + number)
+        eventually(lambda: len(whole.receipts()) == 3, "the first three", GIVE_UP_S)
+        time.sleep(4)
+        before, began = whole.cpu(), time.time()
+        accepted = whole.burst(range(leads))
+        say(f"accepted {len(accepted)} in {time.time() - began:.1f} s")
+        peak = 0.0
+        while len(arrived := _arrived(whole, accepted)) < len(accepted) and time.time() - began < GIVE_UP_S:
+            peak = max(peak, whole.memory_mb())
+            say(f"{len(arrived):>6} arrived after {time.time() - began:5.1f} s")
+            time.sleep(1.0)
+        after = whole.cpu()
+        seconds = max(arrived.values()) - began
+        doubled = whole.doubled()
+        waits = sorted(arrived[p.address] - p.at for p in accepted if p.address in arrived)
+        lowest = floor.burst(whole.provider, leads)
+        more = {
+            "accepted": len(accepted),
+            "lost": len(accepted) - len(arrived),
+            "doubled": doubled,
+            "leads_per_s": round(len(arrived) / seconds, 1),
+            "wait_p50_s": round(statistics.median(waits), 2),
+            "wait_p95_s": round(_p95(waits), 2),
+            "cpu_s": {name: round(after[name] - before.get(name, 0.0), 2) for name in after},
+            "peak_memory_mb": peak,
+            "workers": workers,
+        }
+    return [Figure(f"burst_{leads}_workers_{workers}", seconds, "s", lowest, floor.BURST, more)]
+
+
+def _arrived(whole: Whole, accepted: Sequence[Posted]) -> dict[str, float]:
+    found = whole.first_at()
+    return {p.address: found[p.address] for p in accepted if p.address in found}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What became of a burst in whose middle everything was killed."""
+
+    accepted: int
+    arrived: int
+    lost: int
+    doubled: int
+    unknown: int
+    seconds_again: float
+
+
+def killed(say: Say, *, leads: int = 500, workers: int = 1) -> Ending:
+    """SIGKILL to every process of leadops, Postgres too, when half has arrived; then started again."""
+    with running(workers) as whole:
+        stop, accepted = threading.Event(), list[Posted]()
+        poster = threading.Thread(target=lambda: accepted.extend(whole.burst(range(leads), stop)))
+        poster.start()
+        eventually(lambda: len(whole.receipts()) >= leads // 4, "a quarter arrived", GIVE_UP_S, 0.05)
+        whole.stack.kill_everything()
+        stop.set()
+        poster.join()
+        say(f"killed with {len(whole.receipts())} arrived of {len(accepted)} accepted")
+        began = time.time()
+        restarted = again(whole)
+        try:
+            _settled(restarted, accepted, say)
+            arrived = _arrived(restarted, accepted)
+            unknown = restarted.stack.rows(_UNKNOWN)[0]["n"]
+        waiting = whole.stack.rows("select count(*) as n from lead_events where pending_fold")[0]["n"]
+        say(f"{len(_arrived(whole, accepted)):>6} arrived, {left} under way, {waiting} not looked at")
+        return int(left) == 0 and int(waiting) == 0
+
+    eventually(rest, "everything settled", GIVE_UP_S, 2.0)
