@@ -97,7 +97,7 @@ class Ending:
 
 
 def killed(say: Say, *, leads: int = 500, workers: int = 1) -> Ending:
-    """SIGKILL to every process of leadops, Postgres too, when half has arrived; then started again."""
+    """SIGKILL to every process of leadops, Postgres too, in the middle of a burst; then started again."""
     with running(workers) as whole:
         stop, accepted = threading.Event(), list[Posted]()
         poster = threading.Thread(target=lambda: accepted.extend(whole.burst(range(leads), stop)))
@@ -110,11 +110,48 @@ def killed(say: Say, *, leads: int = 500, workers: int = 1) -> Ending:
         began = time.time()
         restarted = again(whole)
         try:
+            say(f"up again after {time.time() - began:.1f} s")
             _settled(restarted, accepted, say)
-            arrived = _arrived(restarted, accepted)
-            unknown = restarted.stack.rows(_UNKNOWN)[0]["n"]
-        waiting = whole.stack.rows("select count(*) as n from lead_events where pending_fold")[0]["n"]
+            return _ending(restarted, accepted, time.time() - began)
+        finally:
+            with suppress(Exception):
+                restarted.stack.stop()
+
+
+_IN_DOUBT = "select l.email from leads l join touches t using (lead_id) where t.state = 'unknown'"
+
+
+def _ending(whole: Whole, accepted: Sequence[Posted], seconds: float) -> Ending:
+    arrived = _arrived(whole, accepted)
+    # Of these nobody can know; a person is asked about each, so none is lost.
+    in_doubt = [r["email"] for r in whole.stack.rows(_IN_DOUBT)]
+    lost = [p for p in accepted if p.address not in arrived and p.address not in in_doubt]
+    return Ending(len(accepted), len(arrived), len(lost), whole.doubled(), len(in_doubt), seconds)
+
+
+def killed_figures(say: Say, *, leads: int = 1_000, workers: int = 1) -> list[Figure]:
+    """The same as figures: what was lost, doubled, in doubt."""
+    ending = killed(say, leads=leads, workers=workers)
+    more = {"accepted": ending.accepted, "arrived": ending.arrived, "seconds": round(ending.seconds_again, 1)}
+    return [
+        Figure("killed_lost", ending.lost, "leads", more=more),
+        Figure("killed_doubled", ending.doubled, "mails"),
+        Figure("killed_unknown", ending.unknown, "touches"),
+    ]
+
+
+_UNDER_WAY = """select count(*) as n from touches
+    where step = 1 and state in ('planned', 'claimed', 'handing_over')"""
+_NOT_LOOKED_AT = "select count(*) as n from lead_events where pending_fold"
+
+
+def _settled(whole: Whole, accepted: Sequence[Posted], say: Say) -> None:
+    """Until nothing of the burst is planned for now, claimed or under way."""
+
+    def rest() -> bool:
+        left = int(whole.stack.rows(_UNDER_WAY)[0]["n"])
+        waiting = int(whole.stack.rows(_NOT_LOOKED_AT)[0]["n"])
         say(f"{len(_arrived(whole, accepted)):>6} arrived, {left} under way, {waiting} not looked at")
-        return int(left) == 0 and int(waiting) == 0
+        return left == 0 and waiting == 0
 
     eventually(rest, "everything settled", GIVE_UP_S, 2.0)

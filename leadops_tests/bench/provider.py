@@ -1,7 +1,7 @@
 """A provider that costs next to nothing: OpenAI's chat and SendGrid's mail in one process, on raw sockets.
 
 ``python -m leadops_tests.bench.provider PORT``. The strict sandbox would take a third of the machine's time
-in a burst, and what is measured here is leadops. A model takes 1.0 s, a mail 0.1 s (arguments of the process).
+in a burst, and what is measured here is leadops. A model takes 1.0 s, a mail 0.1 s, unless told otherwise.
 GET /receipts: [[touch_id, address, unix seconds of arrival], ...]; POST /forget empties it.
 """
 
