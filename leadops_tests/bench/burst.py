@@ -32,12 +32,32 @@ def single(say: Say, *, leads: int = 20, workers: int = 1) -> list[Figure]:
             at = eventually(lambda p=posted: whole.first_at().get(p.address), "answered", GIVE_UP_S, 0.02)  # type: ignore[misc]
             found.append(at - posted.at)
             say(f"{number + 1:>4} {found[-1]:7.2f} s")
+        where = _where(whole, posted, at) if workers else {}
         lowest = floor.single(whole.provider)
-    more = {"all": [round(s, 3) for s in found], "n": leads}
+    more = {"all": [round(s, 3) for s in found], "n": leads, "ms_since_accepted": where}
     return [
         Figure(f"single_{how}_p50", statistics.median(found), "s", lowest, floor.SINGLE, more),
         Figure(f"single_{how}_p95", _p95(found), "s", lowest, floor.SINGLE),
     ]
+
+
+_EVENTS = """select dagster_event_type as type, coalesce(step_key, '') as step,
+    extract(epoch from timestamp at time zone 'UTC') as at from event_logs
+    where run_id = (select run_id from event_logs where dagster_event_type = 'PIPELINE_START'
+        and timestamp > to_timestamp(:since) at time zone 'UTC' order by id limit 1) order by id"""
+
+
+def _where(whole: Whole, posted: Posted, at: float) -> dict[str, int]:
+    """What its run had come to when: milliseconds since the event was accepted."""
+    found = {
+        f"{r['type'].lower().replace('pipeline', 'run')} {r['step']}".strip(): round(
+            1000 * (float(r["at"]) - posted.at)
+        )
+        for r in whole.stack.rows(_EVENTS, "leadops_dagster", since=posted.at - 0.05)
+        if r["type"]
+        in ("PIPELINE_STARTING", "PIPELINE_START", "STEP_START", "STEP_SUCCESS", "PIPELINE_SUCCESS")
+    }
+    return {**found, "mail arrived": round(1000 * (at - posted.at))}
 
 
 def _p95(seconds: Sequence[float]) -> float:
