@@ -62,7 +62,7 @@ format: install-dev ## rewrite to style
 	$(BIN)/ruff check --fix --quiet leadops leadops_tests
 	$(BIN)/ruff format leadops leadops_tests
 
-bench: install-dev ## measure lead to receipt through the sensor path (ARGS="--leads 20")
+bench: install-dev ## speed, each figure beside its floor (ARGS="--only single,burst --json out.json")
 	$(BIN)/python -m leadops_tests.bench $(ARGS)
 
 screenshots: install-dev ## the pictures in docs/, from a running demo

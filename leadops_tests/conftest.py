@@ -79,7 +79,13 @@ def chromium() -> Iterator[Browser]:
         made.close()
 
 
-_DEAR = ("scenarios/test_olist.py", "metrics/test_dbt_project.py", "defs/test_no_personal_data.py")
+_DEAR = (
+    "scenarios/test_olist.py",
+    "metrics/test_dbt_project.py",
+    "defs/test_no_personal_data.py",
+    "demo/test_past.py",
+    "simulator/test_simulation.py",
+)
 
 
 @pytest.hookimpl(tryfirst=True)

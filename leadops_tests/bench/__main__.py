@@ -1,7 +1,7 @@
 """What `make bench` runs: every figure beside its floor, in one run, as a table and as JSON.
 
-Parts: single, sensors, burst, burst5000, killed, tick, million, ingestion, scoring, metrics. Without
-``--only`` all but ``million``, which fills a ledger of a million touches, and ``burst5000``.
+Parts: single, sensors, burst, burst5000, idle, killed, start_up, tick, million, ingestion, scoring, metrics.
+Without ``--only`` all but ``million``, which fills a ledger of a million touches, and ``burst5000``.
 """
 
 from __future__ import annotations
@@ -63,12 +63,19 @@ def _parts(leads: int, workers: int) -> dict[str, Callable[[Say], list[Figure]]]
 
         return measure
 
+    def start_up(say: Say) -> list[Figure]:
+        from leadops_tests.bench import start_up as part
+
+        return part.measure(say)
+
     return {
         "single": whole("single", leads=leads, workers=1),
         "sensors": whole("single", leads=leads, workers=0),
         "burst": whole("burst", leads=1_000, workers=workers),
         "burst5000": whole("burst", leads=5_000, workers=workers),
+        "idle": whole("idle"),
         "killed": whole("killed_figures", leads=1_000, workers=workers),
+        "start_up": start_up,
         "tick": alone("tick"),
         "million": alone("tick", "measure_million"),
         "ingestion": alone("ingestion"),

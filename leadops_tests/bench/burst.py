@@ -99,6 +99,19 @@ def burst(say: Say, *, leads: int = 1_000, workers: int = 1) -> list[Figure]:
     return [Figure(f"burst_{leads}_workers_{workers}", seconds, "s", lowest, floor.BURST, more)]
 
 
+def idle(say: Say, *, seconds: float = 60.0, workers: int = 1) -> list[Figure]:
+    """Percent of one core while nothing happens, by what the process is."""
+    with running(workers) as whole:
+        time.sleep(20)
+        before, began = whole.cpu(), time.time()
+        time.sleep(seconds)
+        spent = {name: c - before.get(name, 0.0) for name, c in whole.cpu().items()}
+        shares = {name: round(100 * s / (time.time() - began), 2) for name, s in spent.items()}
+    say(str(shares))
+    ours = sum(shares.get(name, 0.0) for name in ("runner", "ingest", "dashboard", "other"))
+    return [Figure("idle_outside_dagster", ours, "% of one core", more=shares)]
+
+
 def _arrived(whole: Whole, accepted: Sequence[Posted]) -> dict[str, float]:
     found = whole.first_at()
     return {p.address: found[p.address] for p in accepted if p.address in found}

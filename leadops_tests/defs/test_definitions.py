@@ -194,6 +194,7 @@ def test_loading_opens_no_database_and_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
+@pytest.mark.full
 def test_dg_check_defs_passes(tmp_path: Path) -> None:
     dg_command = Path(sys.executable).with_name("dg")
     if not dg_command.exists():

@@ -163,6 +163,7 @@ def test_the_same_seed_gives_the_same_ledger(made: Made, database_url: str, tmp_
         assert json.load(one) == json.load(two)
 
 
+@pytest.mark.full
 def test_the_metric_tables_show_rates_that_differ(made: Made, tmp_path: Path) -> None:
     env = databases_of(Settings(database_url=made.url, dagster_url=made.url, home=tmp_path)).metrics_env
     done = build.build(made.url, env, tmp_path / "dbt")
@@ -197,6 +198,7 @@ def test_a_past_is_made_once(made: Made) -> None:
     assert make_past(made.home, made.url, load(PLAYBOOK), KEYRING, SMALL) is None
 
 
+@pytest.mark.full
 def test_one_that_was_cut_short_is_made_anew(database_url: str, tmp_path: Path) -> None:
     class CutShortError(Exception):
         pass

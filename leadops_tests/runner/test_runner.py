@@ -152,6 +152,7 @@ def test_a_lead_is_answered_by_a_run_like_any_other(ground: Ground) -> None:
         assert seen.run_id == run.run_id
 
 
+@pytest.mark.full
 def test_a_reply_stops_the_rest_in_its_own_lane(ground: Ground) -> None:
     ground.start()
     address = ground.hot(1)
@@ -181,6 +182,7 @@ def test_a_worker_that_is_killed_comes_back_and_its_run_is_failed(ground: Ground
     assert process.poll() is None
 
 
+@pytest.mark.full
 def test_a_run_that_is_ended_in_its_page_ends_and_the_runner_lives_on(ground: Ground) -> None:
     ground.start(LEADOPS_PLAYBOOK=str(_slow_playbook(ground)), **_silent_writer())
     ground.hot(1)
@@ -206,6 +208,7 @@ def test_killed_altogether_nobody_believes_in_it(ground: Ground) -> None:
     assert psutil.wait_procs(children, timeout=10)[1] == []
 
 
+@pytest.mark.full
 def test_asked_to_stop_it_finishes_what_it_does(ground: Ground) -> None:
     process = ground.start("--workers", "2")
     assert len(ground.workers(process)) == len(LANES) + 1

@@ -178,7 +178,9 @@ def test_a_stop_asked_for_while_starting_ends_the_start(bench: Bench) -> None:
         bench.stop.ask()
         return False
 
-    supervisor = bench.supervise(bench.service("never", ready=ask), bench.service("not even started"))
+    supervisor = bench.supervise(
+        bench.service("never", ready=ask, stop_timeout_s=1.0), bench.service("not even started")
+    )
     assert supervisor.start() == {}
     supervisor.stop()
     assert bench.everybody_gone()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from leadops.simulator.plan import Plan
 from leadops_tests.simulator.conftest import Run
 
@@ -18,6 +20,7 @@ FAULTS = frozenset(
 )
 
 
+@pytest.mark.full
 def test_over_real_http_with_faults_every_promise_is_kept(run: Run) -> None:
     found = run(Plan(days=1, leads=10, seed=3, faults=FAULTS), over_http=True)
     assert found.violations == []

@@ -63,6 +63,7 @@ def test_another_seed_is_another_history(run: Run) -> None:
     assert len({run(plan, invariants=None).digest for plan in plans}) == 2
 
 
+@pytest.mark.full
 def test_looking_changes_nothing(run: Run) -> None:
     """A run is the same whether anybody checks it or not."""
     plan = Plan(days=1, leads=12, seed=3, faults=ALL)
@@ -76,6 +77,7 @@ def _last_tables(run: Run, plan: Plan, checked: bool) -> str:
     return next(line for line in reversed(lines) if " tables " in line)
 
 
+@pytest.mark.full
 def test_a_run_cut_short_is_the_beginning_of_the_whole(run: Run) -> None:
     """What ``--until`` is for: a violation is played again without what came after it."""
     whole: list[str] = []

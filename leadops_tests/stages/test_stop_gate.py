@@ -52,6 +52,7 @@ def test_after_the_commit_of_a_stop_nothing_is_handed_over(world: World, databas
     assert min(order["handed over first"], order["stopped first"]) >= LEADS // 12, order
 
 
+@pytest.mark.full
 def test_without_the_locks_of_the_gate_the_race_is_lost(world: World, database_url: str) -> None:
     _, violations = _raced(world, database_url, 40, mutant="no_locks")
     assert violations

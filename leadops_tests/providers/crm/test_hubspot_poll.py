@@ -35,6 +35,7 @@ def created(account: Account, limit: int = 1000) -> list[str]:
     return [i for poll in polls for _, i in ids(poll)]
 
 
+@pytest.mark.full
 def test_more_records_of_one_moment_than_any_search_shows_are_all_read_once(account: Account) -> None:
     """R27."""
     made = many(account, 10_250)
