@@ -112,8 +112,7 @@ class Stack:
     def processes(self) -> list[psutil.Process]:
         """Everything that runs for this home, wherever it stands in the process tree. Never this process."""
         found = []
-        pid_file = next(iter(self.home.glob("postgres/**/postmaster.pid")), None)
-        postmaster = int(pid_file.read_text().splitlines()[0]) if pid_file else None
+        postmaster = self._postmaster()
         for process in psutil.process_iter():
             try:
                 known = str(self.home) in " ".join(process.cmdline())
@@ -124,6 +123,15 @@ class Stack:
             if known and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         return found
+
+    def _postmaster(self) -> int | None:
+        """Its pid. Its data may stand elsewhere, where the account it runs as can reach them."""
+        noted = self.home / "postgres" / "location"
+        places = [self.home / "postgres", *([Path(noted.read_text().strip())] if noted.exists() else [])]
+        for place in places:
+            for found in place.glob("**/postmaster.pid"):
+                return int(found.read_text().splitlines()[0])
+        return None
 
     def listening(self) -> list[int]:
         """Which of its ports are open."""

@@ -10,6 +10,7 @@ import queue
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 Tell = Callable[[Any], None]
@@ -56,6 +57,13 @@ class Inline:
         return []
 
 
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """A call that raised."""
+
+    error: BaseException
+
+
 class Threads:
     """``at_once`` threads for calls; others beside them for what takes long."""
 
@@ -66,13 +74,23 @@ class Threads:
         self._writes = ThreadPoolExecutor(at_once, thread_name_prefix="leadops-write")
 
     def call(self, work: Callable[[Tell], None]) -> None:
-        self._calls.submit(work, self._told.put)
+        self._calls.submit(self._do, work)
 
     def write(self, work: Callable[[Tell], None]) -> None:
-        self._writes.submit(work, self._told.put)
+        self._writes.submit(self._do, work)
+
+    def _do(self, work: Callable[[Tell], None]) -> None:
+        try:
+            work(self._told.put)
+        except BaseException as error:  # noqa: BLE001 - it broke its word; or somebody would wait for ever
+            self._told.put(_Broken(error))
 
     def told(self) -> list[Any]:
-        return [self._told.get(), *self._heard()]
+        found = [self._told.get(), *self._heard()]
+        for one in found:
+            if isinstance(one, _Broken):
+                raise one.error
+        return found
 
     def _heard(self) -> list[Any]:
         found = []

@@ -134,18 +134,19 @@ class _Batch:
     tokens: dict[str, str] = field(default_factory=dict)
     ready: dict[str, Work] = field(default_factory=dict)  # have words, wait for their turn
     calling: int = 0
+    unrecorded: list[_Answer] = field(default_factory=list)  # where recording was interrupted: done again
 
     def run(self) -> None:
         """Until everything claimed has an outcome."""
         while True:
             if self.left > 0 and 2 * len(self.writing) < (room := self._room()):
                 self._claim(min(self.left, room - len(self.writing)))
-            self._hand_over()
-            if not self.writing and not self.calling and not self.ready:
-                if self.left <= 0:
-                    return
-                continue
-            self._listen()
+            while self._hand_over():
+                pass
+            if self.writing or self.calling:
+                self._listen()
+            elif self.left <= 0:
+                return
 
     def _room(self) -> int:
         """No more than the writer takes at once: what waits for it would run into its deadline."""
@@ -179,8 +180,6 @@ class _Batch:
     # Told ---------------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        if not self.writing and not self.calling:
-            return  # what is ready waits for nobody
         told = self.beside.told()
         self.record(told)
         filled = {t.touch_id: t.slots for t in told if isinstance(t, _Words)}
@@ -191,7 +190,9 @@ class _Batch:
         """What came of calls, among what was told."""
         answers = [t for t in told if isinstance(t, _Answer)]
         self.calling -= len(answers)
-        _record(self.house, answers, self.clock, self.report.dispatches)
+        self.unrecorded += answers
+        _record(self.house, self.unrecorded, self.clock, self.report.dispatches)
+        self.unrecorded = []
 
     def _written(self, filled: Mapping[str, WrittenSlots | str]) -> None:
         now = self.clock()
@@ -205,18 +206,20 @@ class _Batch:
 
     # Handed over --------------------------------------------------------------------------------------
 
-    def _hand_over(self) -> None:
+    def _hand_over(self) -> bool:
+        """As many as calls can begin now; whether there were any."""
         free = self.beside.at_once - self.calling
         works = self._next(min(free, HANDED_AT_ONCE)) if free > 0 else []
         if not works:
-            return
-        handed, refused = _handed_over(self.house, works, self.clock, self.report.dispatches)
-        for work, error in refused:
-            code = code_of(error, "compose")
-            _not_handed_over(self.house, work, code, self.clock(), self.report.dispatches)
+            return False
+        handed, failed = _handed_over(self.house, works, self.clock, self.report.dispatches)
         for one in handed:
             self.calling += 1
             self.beside.call(lambda tell, one=one: _call(self.house, one, self.clock, tell))  # type: ignore[misc]
+        for work, error in failed:
+            code = code_of(error, "compose")
+            _not_handed_over(self.house, work, code, self.clock(), self.report.dispatches)
+        return True
 
     def _next(self, limit: int) -> list[Work]:
         """The most urgent that have words, one of a lead: its next touch depends on what becomes of this."""
@@ -243,9 +246,11 @@ def _handed_over(
         try:
             handed += hand_over.hand_over(house, group, clock, said)
         except Exception as error:  # noqa: BLE001 - one touch must not hold up the others
-            if len(group) == 1:
-                failed.append((group[0], error))
-            groups += [[work] for work in group] if len(group) > 1 else []
+            away = isinstance(error, StoreError) and error.code == "db_unreachable"
+            if len(group) == 1 or away:
+                failed += [(work, error) for work in group]
+            else:
+                groups += [[work] for work in group]
             continue
         report.absorb(replace(said, pending=report.pending))
     return handed, failed

@@ -229,10 +229,11 @@ def test_ended_in_the_middle_what_is_on_its_way_is_heard_of(engine: Engine, tmp_
     asked: list[int] = []
 
     def clock() -> datetime:
-        asked.append(1)
-        # Claim, words and one hand-over; then the run is ended while its calls are under way.
-        if len(asked) == 10:
-            raise Ended
+        if threading.current_thread() is threading.main_thread():
+            asked.append(1)
+            # Claim, words, a hand-over and some outcomes; then the run is ended while calls are under way.
+            if len(asked) == 6:
+                raise Ended
         return world.now
 
     with pytest.raises(Ended):
@@ -240,6 +241,18 @@ def test_ended_in_the_middle_what_is_on_its_way_is_heard_of(engine: Engine, tmp_
     left = states(world)
     assert left["handing_over"] == 0
     assert left["sent"] > 0
+
+
+def test_a_call_that_breaks_its_word_ends_the_batch_instead_of_standing_still() -> None:
+    beside = Threads(2)
+
+    def broken(_tell: Callable[[Any], None]) -> None:
+        raise ValueError("it was to tell, not to raise")
+
+    beside.call(broken)
+    with pytest.raises(ValueError, match="to tell"):
+        beside.told()
+    assert beside.close() == []
 
 
 def test_threads_end_with_the_batch(engine: Engine, tmp_path: Path) -> None:
