@@ -18,7 +18,10 @@ class Writer(Strict):
     deadline_s: float = Field(
         12, gt=0, description="Patience with all answers of a batch; what is missing then is written without."
     )
-    concurrency: int = Field(8, gt=0, description="Requests under way at once.")
+    concurrency: int = Field(16, gt=0, description="Requests under way at once, per process.")
+    requests_per_minute: float = Field(
+        0, ge=0, description="What the model's account allows, per process; 0: no limit of ours."
+    )
     usd_per_million_input: float = Field(
         2.5, ge=0, description="Price of the model, for the cost of a draft."
     )

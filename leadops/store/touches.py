@@ -145,8 +145,8 @@ _CANCEL = sql(
 )
 _EXPIRED_CLAIMS = sql(
     f"""update touches set state = 'planned', reason = 'lease_expired', lease_token = null, lease_until = null
-    where touch_id in (select touch_id from touches where state = 'claimed'
-        and (lease_until < :now or {LEASED_BY_THE_DEAD}) for update skip locked) returning touch_id"""
+    where touch_id in (select touch_id from touches where state = 'claimed' and (lease_until < :now
+        or {LEASED_BY_THE_DEAD}) for update skip locked) returning touch_id"""
 )
 _EXPIRED_HANDOVERS = sql(
     """update touches set state = 'unknown', reason = 'ambiguous', settled_at = :now, lease_until = null,

@@ -22,6 +22,7 @@ COMMANDS = [
     "up",
     "demo",
     "simulate",
+    "runner",
     "sandbox",
     "dashboard",
     "crm",

@@ -38,7 +38,7 @@ def test_code_servers_first_and_whoever_needs_them_after(config: Settings) -> No
     assert found["webserver"].after == servers
     assert found["daemon"].after == servers
     assert found["ingest"].after == (), "events are taken in as soon as possible"
-    assert [name for name, service in found.items() if not service.needed] == ["dashboard"]
+    assert [name for name, service in found.items() if not service.needed] == ["runner", "dashboard"]
 
 
 def test_every_child_gets_what_the_parent_resolved(config: Settings) -> None:

@@ -150,7 +150,7 @@ def _first_open(seen: datetime, tier: str) -> datetime:
 
 
 # Generous: the first test of each takes the whole run, on a machine that may have other work.
-_SOME = pytest.mark.timeout(900)
+_SOME = [pytest.mark.full, pytest.mark.timeout(900)]
 _FULL = [pytest.mark.full, pytest.mark.timeout(3 * 3600)]
 _RUNS = [
     pytest.param("made", marks=_SOME),

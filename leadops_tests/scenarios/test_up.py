@@ -90,7 +90,7 @@ def test_a_row_becomes_a_message_a_run_is_seen_and_sigterm_ends_everything(
     run = eventually(succeeded, "the run's success in the UI")[-1]
     assert run["repositoryOrigin"] == {"repositoryLocationName": "leadops"}
     assert run["endTime"]
-    assert {"key": "leadops/trigger", "value": "crm_files"} in run["tags"]
+    assert {"key": "leadops/trigger", "value": "runner"} in run["tags"]
     assert stack.stop(signal.SIGTERM) == 0, stack.said()
     assert "Stopped." in stack.said()
     nothing_left(stack)

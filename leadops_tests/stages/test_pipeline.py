@@ -261,6 +261,6 @@ def test_threads_end_with_the_batch(engine: Engine, tmp_path: Path) -> None:
     process(world)
     send(world)
     deadline = time.monotonic() + 5
-    while any(t.name.startswith("leadops-") for t in threading.enumerate()):
+    while any(t.name.startswith(("leadops-call", "leadops-write")) for t in threading.enumerate()):
         assert time.monotonic() < deadline
         threading.Event().wait(0.01)

@@ -55,6 +55,22 @@ class _Session:
 
 
 @dataclass(slots=True)
+class _Pace:
+    """Requests at even distances; 0 a minute: no limit."""
+
+    per_minute: float
+    _next: float = 0.0
+
+    def wait_s(self, now: float) -> float:
+        """How long the next one has to wait; its place is taken."""
+        if not self.per_minute:
+            return 0.0
+        at = max(self._next, now)
+        self._next = at + 60 / self.per_minute
+        return at - now
+
+
+@dataclass(slots=True)
 class _Batch:
     """One call of ``write``: when it must be over (the loop's time), whose requests are on the wire."""
 
@@ -87,6 +103,7 @@ class OpenAIWriter(SlotWriter):
     ) -> None:
         self.name = f"openai:{config.model}"
         self.at_once = config.concurrency
+        self._pace = _Pace(config.requests_per_minute)
         self.breaker = Breaker(clock)
         self._key = key
         self._base_url = base_url
@@ -229,6 +246,11 @@ class OpenAIWriter(SlotWriter):
         async with session.turns:
             if self.breaker.is_pausing:
                 return Reading(None, "openai_pause")
+            pause_s = self._pace.wait_s(session.loop.time())
+            if session.loop.time() + pause_s >= batch.until:
+                return Reading(None, "openai_deadline")
+            if pause_s > 0:
+                await asyncio.sleep(pause_s)
             batch.on_the_wire.add(index)
             reading, wait_s = await self._try(next(session.clients), request)
             if reading.reason in openai_answer.PASSING and session.loop.time() + wait_s < batch.until:

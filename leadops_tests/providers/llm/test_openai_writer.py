@@ -13,6 +13,7 @@ import pytest
 from leadops.errors import UsageError
 from leadops.playbook.ends import Writer
 from leadops.providers.llm import openai_loop
+from leadops.providers.llm.openai import _Pace
 from leadops.providers.llm.port import SlotWriter, WrittenSlots
 from leadops.providers.llm.template import TemplateWriter
 from leadops.sandbox.frame import Answer, Ask, Fault
@@ -267,3 +268,15 @@ def test_work_that_does_not_end_is_given_up_and_cancelled() -> None:
     with pytest.raises(openai_loop.OutOfTime):
         openai_loop.run(endless(), 0.05)
     assert cancelled.wait(5)
+
+
+def test_requests_keep_the_distance_that_the_account_allows() -> None:
+    pace = _Pace(60)
+    assert [pace.wait_s(0.0) for _ in range(3)] == [0, 1, 2]
+    assert pace.wait_s(10.0) == 0
+    assert [_Pace(0).wait_s(0.0) for _ in range(3)] == [0, 0, 0]
+
+
+def test_whose_turn_comes_after_the_deadline_is_written_by_rule(made_by: Made) -> None:
+    written = made_by(concurrency=4, requests_per_minute=30, deadline_s=1.5).write([request()] * 4)
+    assert [w.writer for w in written] == ["openai:gpt-4o"] + ["template:openai_deadline"] * 3
