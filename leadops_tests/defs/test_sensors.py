@@ -23,6 +23,7 @@ from leadops.sandbox.crm_folder import CrmFolder
 from leadops.sandbox.people import a_hot_one
 from leadops.settings import settings
 from leadops.store.engine import StoreError
+from leadops.store.runners import listening, new_worker
 from leadops_tests.house import DEMO, World, wire
 
 
@@ -235,7 +236,7 @@ def test_a_run_under_way_is_waited_for(ticks: Ticks, world: World, status: Statu
 
 
 def test_a_run_whose_process_died_is_not_waited_for_for_ever(ticks: Ticks) -> None:
-    """A kill -9 leaves runs STARTED, and nobody ends them for an hour."""
+    """A kill -9 leaves runs STARTED until the monitor asks; where it cannot, for an hour."""
     now = datetime.now(UTC)
     for job, status, believed in [
         ("first_touch", Status.STARTED, timedelta(minutes=2)),
@@ -253,6 +254,49 @@ def test_a_run_whose_process_died_is_not_waited_for_for_ever(ticks: Ticks) -> No
 def test_a_run_that_is_over_is_not_waited_for(ticks: Ticks, status: Status) -> None:
     ticks.run("first_touch", status)
     assert not is_on_its_way(ticks.instance, "first_touch", UNDER_WAY, at=datetime.now(UTC))
+
+
+# --- beside a runner ----------------------------------------------------------------------------------
+
+
+def test_a_lane_that_a_runner_serves_gets_no_run_for_what_has_just_come(
+    ticks: Ticks, folder: CrmFolder, world: World, database_url: str
+) -> None:
+    """The runner was told when the events were committed: a second process would only be in its way."""
+    folder.add(a_hot_one(1, world.now))
+    with listening(database_url, "first_touch", new_worker()):
+        tick = ticks.sensor("crm_files")
+        assert pending(world) == 1
+        assert tick.run_requests == []
+        assert observed(tick)[0]["accepted"] == 1
+
+
+def test_what_a_living_runner_has_not_taken_in_time_gets_a_run(
+    ticks: Ticks, world: World, database_url: str
+) -> None:
+    waited = settings().sensor_grace_s - 3
+    world.now = datetime.now(UTC) - timedelta(seconds=waited)
+    world.post(wire("demo_requested", at=world.now, **DEMO))
+    with listening(database_url, "first_touch", new_worker()):
+        assert "within grace" in ticks.sensor("pending_events").skip_message
+        world.now = datetime.now(UTC) - timedelta(seconds=waited + 10)
+        world.post(wire("demo_requested", "b@acme.example", at=world.now, id="b"))
+        assert [r.job_name for r in ticks.sensor("pending_events").run_requests] == ["first_touch"]
+
+
+def test_a_runner_that_was_killed_is_not_waited_for(ticks: Ticks, world: World, database_url: str) -> None:
+    world.now = datetime.now(UTC) - timedelta(seconds=settings().sensor_grace_s - 3)
+    world.post(wire("demo_requested", at=world.now, **DEMO))
+    with listening(database_url, "first_touch", new_worker()):
+        pass
+    assert [r.job_name for r in ticks.sensor("pending_events").run_requests] == ["first_touch"]
+
+
+def test_a_runner_of_one_lane_says_nothing_of_another(ticks: Ticks, world: World, database_url: str) -> None:
+    world.now = datetime.now(UTC) - timedelta(seconds=5)
+    world.post(wire("reply_received", at=world.now, properties={"text": "Call me, please"}))
+    with listening(database_url, "first_touch", new_worker()):
+        assert [r.job_name for r in ticks.sensor("pending_events").run_requests] == ["handle_inbound"]
 
 
 # --- due_touches --------------------------------------------------------------------------------------

@@ -39,8 +39,8 @@ _BELIEVED_FOR = {
     Status.STARTING: timedelta(minutes=1),
     Status.STARTED: timedelta(minutes=2),
 }
-"""How long a run is waited for. Nobody ends a run whose process was killed before ``max_runtime_seconds``,
-and a second run beside a long one does no harm: batches are claimed."""
+"""How long a run is waited for. The daemon's monitor fails one whose process was killed within seconds, but
+not one of another machine; and a second run beside a long one does no harm: batches are claimed."""
 
 
 def default_status() -> dg.DefaultSensorStatus:
