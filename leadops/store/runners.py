@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,7 +99,11 @@ def listening(url: str, lane: str, worker: str) -> Iterator[Listening]:
             connection.execute(f"LISTEN {CHANNEL}")
         except psycopg.Error:
             raise _lost() from None
-        yield Listening(connection, lane)
+        try:
+            yield Listening(connection, lane)
+        finally:
+            with suppress(psycopg.Error):  # else the server lets go when it hears of the end
+                connection.execute("select pg_advisory_unlock_all()")
 
 
 def _lost() -> StoreError:
