@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -130,6 +131,7 @@ def ground(database_url: str, dagster_url: str) -> Iterator[Ground]:
     engine.dispose()
     with create_engine(dagster_url).begin() as connection:
         connection.execute(text("truncate runs, run_tags, event_logs cascade"))
+    shutil.rmtree(home.parent, ignore_errors=True)
 
 
 def test_a_lead_is_answered_by_a_run_like_any_other(ground: Ground) -> None:
@@ -255,8 +257,6 @@ def _silent_writer() -> dict[str, str]:
 
 def _slow_playbook(ground: Ground) -> Path:
     """The default playbook: every hot lead asks the model, and waits for it longer than a test does."""
-    import shutil
-
     import yaml
 
     folder = ground.home / "playbook"
