@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from leadops.errors import LeadopsError, UsageError
+from leadops.cli.alone import exit_code_of
 from leadops.settings import Settings, settings
 
 
@@ -37,15 +37,5 @@ def _environment(config: Settings) -> dict[str, str]:
     return child_environment(databases, config) | {"LEADOPS_PLAYBOOK": str(config.playbook)}
 
 
-def main() -> int:
-    """`python -m leadops.cli.dashboard`: without the other commands, so that it is up sooner."""
-    try:
-        typer.run(dashboard)
-    except LeadopsError as error:
-        typer.echo(str(error), err=True)
-        return 2 if isinstance(error, UsageError) else 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code_of(lambda: typer.run(dashboard)))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from leadops.errors import LeadopsError, UsageError
+from leadops.cli.alone import exit_code_of
 from leadops.settings import Settings, settings
 
 if TYPE_CHECKING:
@@ -106,15 +106,5 @@ def _announce(config: Settings) -> Callable[[int], None]:
     return lambda port: typer.echo(f"Listening on {config.bind}:{port}.")
 
 
-def main() -> int:
-    """`python -m leadops.cli.ingest`: without the other commands, so that it is up sooner."""
-    try:
-        ingest()
-    except LeadopsError as error:
-        typer.echo(str(error), err=True)
-        return 2 if isinstance(error, UsageError) else 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code_of(ingest))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leadops.errors import LeadopsError, UsageError
+from leadops.cli.alone import exit_code_of
 from leadops.settings import PROJECT_ROOT, Settings, settings
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from leadops.runtime.stopping import StopRequest
 
 DRAIN_S = 20.0
-LOCATION, MODULE = "leadops", "leadops.definitions"
 
 
 def runner(
@@ -44,7 +43,7 @@ def runner(
 
 def _run(config: Settings, workers: int, stop: StopRequest) -> None:
     from leadops.runtime.databases import child_environment, databases_of
-    from leadops.runtime.stack import link_dagster_yaml
+    from leadops.runtime.stack import LOCATIONS, link_dagster_yaml
 
     databases = databases_of(config)
     os.environ.update(child_environment(databases, config))
@@ -56,7 +55,9 @@ def _run(config: Settings, workers: int, stop: StopRequest) -> None:
     from leadops.runner.lanes import LANES
     from leadops.runner.worker import Worker
 
-    jobs = warm.load_jobs(_workspace(config), LOCATION, MODULE, {lane.name: lane.assets for lane in LANES})
+    operations = LOCATIONS[0]
+    wanted = {lane.name: lane.assets for lane in LANES}
+    jobs = warm.load_jobs(_workspace(config), operations.name, operations.module, wanted)
     for module in _used(config):
         importlib.import_module(module)
     process_house()  # a wrong playbook or a missing key ends it here, in one sentence
@@ -80,15 +81,5 @@ def _used(config: Settings) -> list[str]:
     return [module for module, wanted in used.items() if wanted]
 
 
-def main() -> int:
-    """`python -m leadops.cli.runner`: without the other commands."""
-    try:
-        typer.run(runner)
-    except LeadopsError as error:
-        typer.echo(str(error), err=True)
-        return 2 if isinstance(error, UsageError) else 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code_of(lambda: typer.run(runner)))

@@ -110,7 +110,7 @@ def execute(instance: DagsterInstance, job: WarmJob, tags: Mapping[str, str]) ->
         job_code_origin=job.code,
         asset_graph=definition.asset_layer.asset_graph,
     )
-    for _ in execute_run_iterator(InMemoryJob(job.definition), run, instance):
+    for _ in execute_run_iterator(InMemoryJob(definition), run, instance):
         pass
     return run_id
 

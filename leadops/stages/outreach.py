@@ -120,6 +120,10 @@ class _Answer:
     handed: Handed
     result: SendResult | None
 
+    @property
+    def is_accepted(self) -> bool:
+        return self.result is not None and self.result.outcome is Outcome.ACCEPTED
+
 
 @dataclass(slots=True)
 class _Batch:
@@ -347,12 +351,12 @@ def _not_handed_over(house: Outreach, work: Work, code: str, now: datetime, repo
 
 def _record(house: Outreach, answers: Sequence[_Answer], clock: Clock, report: Report) -> None:
     """The outcomes: what was accepted in one commit, anything else each in its own."""
-    accepted = [a for a in answers if a.result is not None and a.result.outcome is Outcome.ACCEPTED]
+    accepted = [a for a in answers if a.is_accepted]
     if len(accepted) > 1 and (settled := _record_sent(house, accepted, clock)) is not None:
         for answer in accepted:
             report.count("sent" if answer.handed.work.touch_id in settled else "late_outcome")
             _tell(house, answer, clock, report)
-        answers = [a for a in answers if a not in accepted]
+        answers = [a for a in answers if not a.is_accepted]
     for answer in answers:
         if answer.result is None:
             _defer_late(house, answer.handed.work, clock, report)
