@@ -149,9 +149,9 @@ def test_a_lead_is_answered_by_a_run_like_any_other(ground: Ground) -> None:
     assert worker.lives
     eventually(lambda: ground.runs("write_back", DagsterRunStatus.SUCCESS), "the CRM told, by its own lane")
     with ground.instance() as instance:
-        seen = instance.get_latest_materialization_event(_key("dispatches"))
-        assert seen is not None
-        assert seen.run_id == run.run_id
+        # The lane of due touches may have made the asset again since.
+        seen = instance.fetch_materializations(_key("dispatches"), limit=20).records
+        assert run.run_id in {record.run_id for record in seen}
 
 
 @pytest.mark.full
