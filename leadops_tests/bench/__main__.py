@@ -21,13 +21,14 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from leadops_tests.bench import yardstick
 from leadops_tests.bench.figures import Figure
 
 Say = Callable[[str], None]
 
 
 def machine() -> dict[str, Any]:
-    """What a figure depends on; the load is that before the measurement."""
+    """What a figure depends on; load and yardstick are those before the measurement."""
     return {
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
@@ -35,6 +36,7 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "dagster": version("dagster"),
         "load": [round(n, 2) for n in os.getloadavg()],
+        "yardstick_s": yardstick.seconds(),
     }
 
 
@@ -101,7 +103,7 @@ def main() -> None:
         _say(f"--- {name}")
         figures += parts[name](_say)
     _show(figures)
-    body = {"machine": before, "figures": [asdict(f) | {"ratio": f.ratio} for f in figures]}
+    body = {"machine": before, "yardstick_after_s": yardstick.seconds(), "figures": [asdict(f) | {"ratio": f.ratio} for f in figures]}
     if given.json:
         given.json.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
     else:

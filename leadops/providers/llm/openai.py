@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from leadops.domain.slots_judged import Lists, judge, needs_judge
@@ -32,6 +33,8 @@ from leadops.providers.llm.port import SlotRequest, SlotWriter, WrittenSlots
 from leadops.providers.llm.template import TemplateWriter
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx2
     from openai import AsyncOpenAI
 
@@ -191,12 +194,13 @@ class OpenAIWriter(SlotWriter):
         session = self._session
         if session is None or session.loop is not loop:
             count = -(-self._config.concurrency // _CONNECTIONS)
-            clients = tuple(self._client() for _ in range(count))
+            trust = _trust()
+            clients = tuple(self._client(trust) for _ in range(count))
             turns = asyncio.Semaphore(self._config.concurrency)
             self._session = session = _Session(loop, itertools.cycle(clients), clients, turns)
         return session
 
-    def _client(self) -> AsyncOpenAI:
+    def _client(self, trust: ssl.SSLContext) -> AsyncOpenAI:
         import httpx2  # the SDK's transport since its version 3
         import openai
 
@@ -213,7 +217,7 @@ class OpenAIWriter(SlotWriter):
             max_retries=0,
             # Where evidence goes is what the settings say, not what an answer says.
             http_client=openai.DefaultAsyncHttpxClient(
-                limits=limits, follow_redirects=False, transport=self._transport
+                limits=limits, follow_redirects=False, transport=self._transport, verify=trust
             ),
         )
 
@@ -312,6 +316,14 @@ class OpenAIWriter(SlotWriter):
 def _import_sdk() -> None:
     """Half a second, once per process, on the caller's thread: the loop must not stand still for it."""
     importlib.import_module("openai")
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """One for the process: to make it reads every certificate there is, as long as five requests take."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
 
 
 def _own_name(company: str) -> str:
