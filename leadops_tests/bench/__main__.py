@@ -103,7 +103,11 @@ def main() -> None:
         _say(f"--- {name}")
         figures += parts[name](_say)
     _show(figures)
-    body = {"machine": before, "yardstick_after_s": yardstick.seconds(), "figures": [asdict(f) | {"ratio": f.ratio} for f in figures]}
+    body = {
+        "machine": before,
+        "yardstick_after_s": yardstick.seconds(),
+        "figures": [asdict(f) | {"ratio": f.ratio} for f in figures],
+    }
     if given.json:
         given.json.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
     else:
