@@ -124,12 +124,14 @@ class ExitReason(StrEnum):
     MERGED = "merged"
     DISPOSITION = "disposition"
     ALL_TOUCHES_FAILED = "all_touches_failed"
+    REP_FIRST = "rep_first"  # a person takes this one from the first touch
     # never enrolled
     SUPPRESSED = "suppressed"
     NO_ADDRESS = "no_address"
     TOO_OLD = "too_old"
     COOLDOWN = "cooldown"
     TEST_OR_SPAM = "test_or_spam"
+    DISQUALIFIED = "disqualified"
 
 
 class TouchState(StrEnum):
@@ -298,6 +300,7 @@ class LeadState:
     page_views: int
     pricing_views: int
     human_clicks: int
+    last_human_click_at: datetime | None
     human_replies: int
     first_human_contact_at: datetime | None  # first human reply or live call
     last_engagement_at: datetime | None
@@ -335,16 +338,22 @@ class SignalPoints:
     value: str
     points: float
     max_points: float
+    group: str = "fit"
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
+    """``fit`` and ``engagement``: points of the group's signals, not above its cap."""
+
     total: float  # 0..100
     tier: Tier
     signals: tuple[SignalPoints, ...]
     scorecard_version: str
     inputs_hash: str
     reason: str  # one sentence a rep can read
+    fit: float = 0.0
+    engagement: float = 0.0
+    disqualified: str | None = None  # the name of the rule
 
 
 @dataclass(frozen=True, slots=True)

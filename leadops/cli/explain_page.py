@@ -99,7 +99,13 @@ def _score(page: Page, story: LeadStory) -> None:
         page.line("None yet.")
         return
     page.line(f"{score.total:g}, {score.tier}: {score.reason}")
-    page.table(((s.signal, f"{s.points:g} of {s.max_points:g}", s.value) for s in score.signals), right=(1,))
+    page.line(f"Who they are earns {score.fit:.3g} points, what they did {score.engagement:.3g}.")
+    if score.disqualified:
+        page.line(f"In no sequence, whatever the points: {score.disqualified}.", style="bold")
+    page.table(
+        ((s.signal, f"{s.points:.3g} of {s.max_points:g}", s.group, s.value) for s in score.signals),
+        right=(1,),
+    )
     page.line(f"scorecard {score.scorecard_version}, {moment(score.scored_at)} UTC", style="dim")
     for before in reversed(story.score_history[:-1]):
         page.line(f"before: {before.total:g}, {before.tier}, {moment(before.scored_at)} UTC")

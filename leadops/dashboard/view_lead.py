@@ -174,14 +174,17 @@ def _score(page: LeadPage, clock: Clock) -> Iterator[Markup]:
         m.row(
             m.cell(s.signal.replace("_", " ")),
             m.cell(s.value),
-            m.cell(f"{s.points:g} of {s.max_points:g}", side="right", name="points", kind="lo-nowrap"),
+            m.cell(s.group),
+            m.cell(f"{s.points:.3g} of {s.max_points:g}", side="right", name="points", kind="lo-nowrap"),
             m.cell(_bar(s.points, s.max_points)),
             data_row=s.signal,
         )
         for s in score.signals
     )
     yield m.table(
-        [("Signal", "left"), ("Seen", "left"), ("Points", "right"), ("", "left")], rows, name="score"
+        [("Signal", "left"), ("Seen", "left"), ("Group", "left"), ("Points", "right"), ("", "left")],
+        rows,
+        name="score",
     )
     before = "".join(
         f"; before: {s.total:g}, {s.tier}, {clock.at(s.scored_at)}"

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from leadops.domain.sequencing import raised_tier
+from leadops.domain.sequencing import raised_tier, share_of
 from leadops.playbook.model import Playbook
 from leadops.terms import EventKind, ExitReason, LeadState, Tier
+
+REP_FIRST = "rep_first"
+"""The variant of who is a person's from the first touch."""
 
 
 class Verdict(StrEnum):
@@ -29,6 +32,7 @@ class PastEnrolment:
     ended_at: datetime | None
     tier: Tier
     live: bool
+    tier_at_enrolment: Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +57,25 @@ def decide(
     suppressed: bool,
     playbook: Playbook,
     now: datetime,
+    disqualified: bool = False,
 ) -> EnrolDecision:
     """The decision for one scored lead at ``now`` (aware UTC).
 
     A lead event that has been acted on once is never acted on again (R18): replaying the log enrols nobody.
+    Who is ``disqualified`` by the scorecard enters nothing; who is being written to already stays where they
+    are, no higher: a person may end that.
     """
     live = next((e for e in past if e.live), None)
     if live is not None:
-        higher = raised_tier(live.tier, tier)
+        if disqualified:
+            return _LEAVE
+        higher = raised_tier(live.tier, _by_clicks(state, live, tier, playbook))
         return _LEAVE if higher is None else EnrolDecision(Verdict.RAISE, enrolment_id=live.enrolment_id)
     if state.last_lead_event is None or state.last_lead_at is None:
         return _LEAVE
     if any(e.lead_event_id == state.last_lead_event for e in past):
         return _LEAVE
-    reason = _why_not(state, state.last_lead_at, past, suppressed, playbook, now)
+    reason = _why_not(state, state.last_lead_at, past, suppressed, playbook, now, disqualified=disqualified)
     if reason is None:
         return EnrolDecision(Verdict.ENROL)
     # Somebody a person is already dealing with came back: nobody else will answer them.
@@ -79,6 +88,18 @@ def decide(
     return EnrolDecision(Verdict.REFUSE, reason, to_person=returned or by_phone or asks)
 
 
+def _by_clicks(state: LeadState, live: PastEnrolment, tier: Tier, playbook: Playbook) -> Tier:
+    """The tier of the score, or one above that of the enrolment where a person has clicked since.
+
+    Once per enrolment, however often they click. An answer would have ended it.
+    """
+    clicked = state.last_human_click_at
+    if not playbook.escalation.on_human_click or clicked is None or clicked <= live.enrolled_at:
+        return tier
+    above = next(t for t in Tier if t.rank == max(0, live.tier_at_enrolment.rank - 1))
+    return min(tier, above, key=lambda t: t.rank)
+
+
 def _why_not(
     state: LeadState,
     lead_at: datetime,
@@ -86,10 +107,14 @@ def _why_not(
     suppressed: bool,
     playbook: Playbook,
     now: datetime,
+    *,
+    disqualified: bool,
 ) -> ExitReason | None:
     rules = playbook.enrolment
     if state.is_test:
         return ExitReason.TEST_OR_SPAM
+    if disqualified:
+        return ExitReason.DISQUALIFIED
     if state.stop is not None:
         return state.stop.reason
     if suppressed:
@@ -102,3 +127,14 @@ def _why_not(
     if any(now - (e.ended_at or e.enrolled_at) < cooldown for e in past):
         return ExitReason.COOLDOWN
     return None
+
+
+def rep_first(lead_id: str, tier: Tier, source: str, playbook: Playbook) -> bool:
+    """Whether the playbook's routing gives this lead to a person from the first touch.
+
+    The first entry that fits decides; its share is by hash of the lead, the same on every call.
+    """
+    for route in playbook.routing:
+        if (tier in route.tiers or not route.tiers) and (source in route.sources or not route.sources):
+            return share_of(lead_id, "rep_first") < route.share
+    return False

@@ -125,6 +125,7 @@ def fold(
         page_views=sum(e.kind is EventKind.PAGE_VIEWED for e in ordered),
         pricing_views=sum(e.kind is EventKind.PRICING_VIEWED for e in ordered),
         human_clicks=len(clicks),
+        last_human_click_at=_last(clicks),
         human_replies=len(human_replies),
         first_human_contact_at=_first(e.occurred_at for e in [*human_replies, *_live_calls(ordered)]),
         last_engagement_at=_last([*starts, *clicks, *human_replies, *engaged]),

@@ -2,6 +2,10 @@
 
 Belongs here: what a signal may look at (INPUTS) and how rules turn it into points. The rules themselves are
 the playbook's. Opens are not an input: mail clients fetch images by themselves (R13).
+
+The total is 100 x (points of fit, at most its cap, + points of engagement, at most its cap) / (the most that
+this can be), not below 0. Points above zero of a signal with a half-life are multiplied by
+0.5 ** (days since they last did something / half-life).
 """
 
 from __future__ import annotations
@@ -17,12 +21,14 @@ from functools import lru_cache
 from typing import Any
 
 from leadops.domain import firmographics
-from leadops.playbook.model import Scorecard, Signal
+from leadops.playbook.model import Disqualifier, Group, Scorecard, Signal
 from leadops.terms import EventKind, EvidenceField, LeadState, Score, SignalPoints, Tier
 
 INPUTS: Mapping[str, str] = {
     "company_size": "Employees (int): enriched, else as given",
     "title": "Job title (text): enriched, else as given, else its level (vp, director, ...)",
+    "title_level": "Level of the title: " + ", ".join(firmographics.TITLE_LEVELS),
+    "domain": "Their company's domain (text), none where the address is free-mail",
     "lead_source": "Marketing source of the first lead event (text)",
     "requested": "The strongest thing they did to become a lead: demo_requested, message_received, "
     "form_submitted, content_downloaded or lead_created",
@@ -36,6 +42,8 @@ INPUTS: Mapping[str, str] = {
     "days_since_engagement": "Whole days since they last did something",
 }
 
+DAYS = "days_since_engagement"
+GROUPS: tuple[Group, ...] = ("fit", "engagement")
 _STRONGEST_FIRST = (
     EventKind.DEMO_REQUESTED,
     EventKind.MESSAGE_RECEIVED,
@@ -60,6 +68,8 @@ def inputs_of(state: LeadState, enrichment: Mapping[str, EvidenceField], now: da
     return {
         "company_size": state.company_size if size is None else size,
         "title": enriched("title") or state.title or enriched("title_level"),
+        "title_level": enriched("title_level"),
+        "domain": enriched("domain") or state.domain,
         "lead_source": None if state.source in ("", "(blank)") else state.source,
         "requested": requested,
         "pricing_views": state.pricing_views,
@@ -76,25 +86,94 @@ def inputs_of(state: LeadState, enrichment: Mapping[str, EvidenceField], now: da
 def score(inputs: Mapping[str, Any], scorecard: Scorecard) -> Score:
     """The score of ``inputs`` (names of INPUTS; an absent name is unknown).
 
-    The total is the share of all points earned, 0..100. The inputs hash covers what the signals read and
-    the scorecard's version, so an unchanged hash means an unchanged score.
+    The total is the share of all points that can be earned, 0..100. The inputs hash covers what the rules
+    read and the scorecard's version, so an unchanged hash means an unchanged score.
     """
-    values = {s.field: _canonical(s.field, inputs.get(s.field)) for s in scorecard.signals}
-    earned = {s.name: _points(s, values[s.field]) for s in scorecard.signals}
-    share = math.fsum(earned.values()) / math.fsum(s.max_points for s in scorecard.signals)
-    total = round(min(max(100 * share, 0.0), 100.0), 6)
-    tier = Tier.HOT if total >= scorecard.hot else Tier.WARM if total >= scorecard.warm else Tier.COLD
+    read = {field: canonical(field, inputs.get(field)) for field in fields_read(scorecard)}
+    days = read.get(DAYS)
+    earned = {s.name: decayed(points(s, read[s.field]), weight(s, days)) for s in scorecard.signals}
+    out = next((d.name for d in scorecard.disqualifiers if applies(d, read[d.field])), None)
+    groups = {
+        group: capped(
+            math.fsum(earned[s.name] for s in scorecard.signals if s.group == group), group, scorecard
+        )
+        for group in GROUPS
+    }
+    total = rounded(100 * math.fsum(groups.values()) / attainable(scorecard))
+    tier = Tier.COLD if out else tier_of(total, scorecard)
+    if not any(s.half_life_days and earned[s.name] > 0 for s in scorecard.signals):
+        # Another day changes nothing: no new score for it.
+        read = {f: v for f, v in read.items() if f != DAYS or any(s.field == DAYS for s in scorecard.signals)}
     return Score(
         total=total,
         tier=tier,
         signals=tuple(
-            SignalPoints(s.name, _shown(values[s.field]), earned[s.name], s.max_points)
+            SignalPoints(s.name, _shown(read[s.field]), earned[s.name], s.max_points, s.group)
             for s in scorecard.signals
         ),
         scorecard_version=scorecard.version,
-        inputs_hash=_hash({"scorecard": scorecard.version, "inputs": values}),
-        reason=_reason(total, tier, scorecard, values, earned),
+        inputs_hash=_hash({"scorecard": scorecard.version, "inputs": read}),
+        reason=_reason(total, tier, scorecard, read, earned, out),
+        fit=groups["fit"],
+        engagement=groups["engagement"],
+        disqualified=out,
     )
+
+
+@lru_cache(maxsize=64)
+def _fields_read(fields: tuple[str, ...], decays: bool) -> tuple[str, ...]:
+    return tuple(sorted({*fields, *((DAYS,) if decays else ())}))
+
+
+def fields_read(scorecard: Scorecard) -> tuple[str, ...]:
+    """The inputs that ``scorecard`` looks at."""
+    fields = (*(s.field for s in scorecard.signals), *(d.field for d in scorecard.disqualifiers))
+    return _fields_read(fields, any(s.half_life_days for s in scorecard.signals))
+
+
+def tier_of(total: float, scorecard: Scorecard) -> Tier:
+    """By the scorecard's thresholds."""
+    return Tier.HOT if total >= scorecard.hot else Tier.WARM if total >= scorecard.warm else Tier.COLD
+
+
+def attainable(scorecard: Scorecard) -> float:
+    """The points that make 100: each group's maximum, at most its cap."""
+    return math.fsum(
+        capped(math.fsum(s.max_points for s in scorecard.signals if s.group == group), group, scorecard)
+        for group in GROUPS
+    )
+
+
+def capped(earned: float, group: Group, scorecard: Scorecard) -> float:
+    """Points of one group, not above its cap."""
+    return min(earned, scorecard.caps.get(group, math.inf))
+
+
+def rounded(total: float) -> float:
+    """Into 0..100, to six places: what two ways to add the same points agree on."""
+    return round(min(max(total, 0.0), 100.0), 6)
+
+
+def weight(signal: Signal, days: Any) -> float:
+    """What is left of a signal's points ``days`` after they last did something; unknown: all."""
+    if signal.half_life_days is None or not isinstance(days, int | float):
+        return 1.0
+    return float(0.5 ** (max(days, 0) / signal.half_life_days))  # a clock ahead forgets nothing
+
+
+def decayed(earned: float, left: float) -> float:
+    """Only what speaks for a lead is forgotten."""
+    return earned * left if earned > 0 else earned
+
+
+def applies(rule: Disqualifier, value: Any) -> bool:
+    """Whether it disqualifies a lead with this (canonical) value."""
+    if value is None:
+        return False
+    text = _shown(value).casefold()
+    if rule.equals:
+        return any(text == " ".join(entry.split()).casefold() for entry in rule.equals)
+    return any(_whole_word(word).search(text) for word in rule.contains)
 
 
 def _business_email(enriched: Any, state: LeadState) -> str | None:
@@ -116,28 +195,29 @@ def _is_missing(value: Any) -> bool:
     return isinstance(value, str) and not value.strip()
 
 
-def _canonical(field: str, value: Any) -> Any:
+def canonical(field: str, value: Any) -> Any:
     """One form per meaning: None for unknown, ints where whole, text trimmed; days whole."""
     if _is_missing(value):
         return None
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
-        if math.isfinite(value) and (field == "days_since_engagement" or value == int(value)):
+        if math.isfinite(value) and (field == DAYS or value == int(value)):
             return math.floor(value)
         return value
     return " ".join(unicodedata.normalize("NFKC", str(value)).split())
 
 
-def _points(signal: Signal, value: Any) -> float:
+def points(signal: Signal, value: Any) -> float:
+    """What a (canonical) value earns by the best matching rule, before any decay."""
     if value is None:
         return signal.missing
     if signal.equals:
         wanted = _shown(value).casefold()
-        hits = [points for key, points in signal.equals.items() if key.strip().casefold() == wanted]
+        hits = [p for key, p in signal.equals.items() if key.strip().casefold() == wanted]
     elif signal.contains:
         text = _shown(value).casefold()
-        hits = [points for word, points in signal.contains.items() if _whole_word(word).search(text)]
+        hits = [p for word, p in signal.contains.items() if _whole_word(word).search(text)]
     else:
         return _at_least(signal, value)
     return max(hits, default=signal.otherwise)
@@ -170,7 +250,12 @@ def _hash(value: Mapping[str, Any]) -> str:
 
 
 def _reason(
-    total: float, tier: Tier, scorecard: Scorecard, values: Mapping[str, Any], earned: Mapping[str, float]
+    total: float,
+    tier: Tier,
+    scorecard: Scorecard,
+    values: Mapping[str, Any],
+    earned: Mapping[str, float],
+    out: str | None,
 ) -> str:
     known = [s for s in scorecard.signals if values[s.field] is not None and earned[s.name] > 0]
     # Ties by name, so that the order of the scorecard's lines does not change the sentence.
@@ -182,6 +267,8 @@ def _reason(
             said.append(phrase)
     what = ", ".join(said[:_NAMED_IN_REASON]) or "little is known yet"
     # Rounded down: a lead just below a threshold must not read as if it had reached it.
+    if out:
+        return f"Disqualified ({out}): {what}"
     return f"{tier.value.capitalize()} ({math.floor(total)}): {what}"
 
 
@@ -203,6 +290,8 @@ _REQUESTED = {
 _PHRASES: Mapping[str, Callable[[Any], str]] = {
     "company_size": lambda v: _plural(v, "employee"),
     "title": lambda v: f"title {_clipped(v)}",
+    "title_level": lambda v: f"level {_clipped(v)}",
+    "domain": lambda v: f"domain {_clipped(v)}",
     "lead_source": lambda v: f"source {_clipped(v)}",
     "requested": lambda v: _REQUESTED.get(str(v), _clipped(v)),
     "pricing_views": lambda v: f"viewed pricing {_times(v)}",

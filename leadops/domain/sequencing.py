@@ -37,6 +37,11 @@ def choose_variant(lead_id: str, tier: str, sequence: model.Sequence) -> str:
     raise AssertionError("weights do not add up")  # not reachable: ticket < total
 
 
+def share_of(lead_id: str, experiment: str) -> int:
+    """Where this person stands in an experiment: 0..99, evenly spread, the same on every call."""
+    return _hash("share", experiment, lead_id) % 100
+
+
 def choose_mailbox(lead_id: str, sender: Sender) -> Mailbox:
     """The mailbox of this person, in proportion to the daily caps.
 

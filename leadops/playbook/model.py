@@ -29,6 +29,8 @@ SCORING_FIELDS: frozenset[str] = frozenset(
     {
         "company_size",
         "title",
+        "title_level",
+        "domain",
         "lead_source",
         "requested",
         "pricing_views",
@@ -163,15 +165,23 @@ class Window(Strict):
         return self
 
 
+Group = Literal["fit", "engagement"]
+
+
 class Signal(Strict):
     """One scorecard signal. Exactly one of the forms below; the best matching rule earns its points.
 
-    ``field`` is one of SCORING_FIELDS, the scoring inputs.
+    ``field`` is one of SCORING_FIELDS, the scoring inputs. Points may be negative; ``max_points`` is the most
+    a rule earns.
     """
 
     name: str
     field: Annotated[str, AfterValidator(_known_field)]
+    group: Group = Field("fit", description="fit: who they are; engagement: what they do.")
     max_points: float = Field(gt=0)
+    half_life_days: float | None = Field(
+        None, gt=0, description="Points above zero halve in so many days since they last did something."
+    )
     equals: dict[str, float] = Field(default_factory=dict, description="value (lower case): points")
     contains: dict[str, float] = Field(
         default_factory=dict, description="word in the value (case-insensitive, whole words): points"
@@ -191,9 +201,28 @@ class Signal(Strict):
         return self
 
 
+class Disqualifier(Strict):
+    """Who is never written to, however many points they earn. Exactly one of ``equals`` and ``contains``."""
+
+    name: str = Field(description="Why, in a word or two: competitor, student.")
+    field: Annotated[str, AfterValidator(_known_field)]
+    equals: tuple[str, ...] = ()
+    contains: tuple[str, ...] = Field((), description="Whole words in the value, upper or lower case.")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if bool(self.equals) == bool(self.contains):
+            raise ValueError("give exactly one of equals and contains, with at least one entry")
+        return self
+
+
 class Scorecard(Strict):
     version: str
     signals: tuple[Signal, ...] = Field(min_length=5, max_length=8)
+    caps: dict[Group, float] = Field(
+        default_factory=dict, description="The most that all signals of a group count together."
+    )
+    disqualifiers: tuple[Disqualifier, ...] = ()
     hot: float = Field(description="Total (0..100) from which a lead is hot.")
     warm: float = Field(description="Total (0..100) from which a lead is warm.")
 
@@ -202,6 +231,12 @@ class Scorecard(Strict):
         names = [s.name for s in self.signals]
         if len(set(names)) != len(names):
             raise ValueError("signal names must be unique")
+        reasons = [d.name for d in self.disqualifiers]
+        if len(set(reasons)) != len(reasons):
+            raise ValueError("disqualifier names must be unique")
+        for group, cap in self.caps.items():
+            if cap <= 0 or all(s.group != group for s in self.signals):
+                raise ValueError(f"caps.{group}: needs a cap above 0 and a signal of that group")
         if not 0 < self.warm < self.hot <= 100:
             raise ValueError("thresholds must be 0 < warm < hot <= 100")
         return self
@@ -299,6 +334,30 @@ class Enrolment(Strict):
     )
 
 
+class Route(Strict):
+    """Leads a person takes from the first touch: no automated message, a handoff at once.
+
+    An empty list of tiers or sources means all of them.
+    """
+
+    sequence: Literal["rep_first"] = "rep_first"
+    tiers: tuple[Tier, ...] = ()
+    sources: tuple[str, ...] = Field((), description="Marketing sources, as leads bear them.")
+    share: int = Field(
+        100,
+        ge=0,
+        le=100,
+        description="Percent of such leads; the others get the tier's sequence, to compare.",
+    )
+
+
+class Escalation(Strict):
+    on_human_click: bool = Field(
+        True,
+        description="Who clicks in a message and does not answer moves up one tier. Scanners never count.",
+    )
+
+
 class Rep(Strict):
     id: str
     name: str
@@ -347,6 +406,8 @@ class Playbook(Strict):
     sequences: Annotated[dict[Tier, Sequence], AfterValidator(_every_tier)]
     sender: Sender
     enrolment: Enrolment = Enrolment()
+    routing: tuple[Route, ...] = Field((), description="The first entry that fits decides.")
+    escalation: Escalation = Escalation()
     handoff: Handoff
     replies: Replies = Replies()
     delivery: Delivery = Delivery()

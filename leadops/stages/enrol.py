@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
-from leadops.domain.enrolling import EnrolDecision, PastEnrolment, Verdict, decide
+from leadops.domain.enrolling import REP_FIRST, EnrolDecision, PastEnrolment, Verdict, decide, rep_first
 from leadops.domain.fold import state_from_json
 from leadops.domain.keys import Keyring, suppression_keys
 from leadops.domain.sequencing import choose_mailbox, choose_variant, new_position, plan
@@ -26,9 +26,25 @@ from leadops.stages.stops import skip_already_sent
 from leadops.store import crm, enrolments, suppressions, touches
 from leadops.store import leads as store
 from leadops.store.engine import transaction
-from leadops.terms import LIVE_ENROLMENT_STATES, LeadState, Tier, TouchReason, stable_id
+from leadops.terms import (
+    LIVE_ENROLMENT_STATES,
+    EnrolmentState,
+    ExitReason,
+    LeadState,
+    Tier,
+    TouchReason,
+    stable_id,
+)
 
 FLAG = "pending_enrolment"
+_GIVEN = {
+    "state": EnrolmentState.HANDED_OFF.value,
+    "exit_reason": ExitReason.REP_FIRST.value,
+    "variant": REP_FIRST,
+    "sequence_version": REP_FIRST,
+    "pending_plan": False,
+}
+"""An enrolment of who is a person's from the first touch: counted as any other, with nothing planned."""
 
 
 @dataclass(slots=True)
@@ -91,9 +107,22 @@ def _enrol_some(
     for lead in leads:
         lead_id, tier = lead["lead_id"], Tier(lead["tier"])
         state, had = states[lead_id], _past(past.get(lead_id, ()))
-        decision = decide(state, tier, had, not suppressed.keys().isdisjoint(keys[lead_id]), playbook, now)
+        decision = decide(
+            state,
+            tier,
+            had,
+            not suppressed.keys().isdisjoint(keys[lead_id]),
+            playbook,
+            now,
+            disqualified=lead["disqualified"] is not None,
+        )
         if decision.verdict is Verdict.ENROL:
-            found.new.append(_enrolment(lead_id, state, tier, playbook, keyring, now))
+            new = _enrolment(lead_id, state, tier, playbook, keyring, now)
+            if rep_first(lead_id, tier, state.source, playbook):
+                new |= _GIVEN | {"ended_at": now}
+                due = Due(lead_id, new["lead_event_id"], "rep_first", new["enrolment_id"], state.message)
+                found.due.append(due)
+            found.new.append(new)
         _act_on(connection, lead_id, decision, tier, playbook, found)
         if decision.to_person and state.last_lead_event:
             found.due.append(Due(lead_id, state.last_lead_event, "lead_returned", words=state.message))
@@ -133,6 +162,7 @@ def _past(found: Sequence[Mapping[str, Any]]) -> list[PastEnrolment]:
             ended_at=e["ended_at"],
             tier=Tier(e["tier"]),
             live=e["state"] in LIVE_ENROLMENT_STATES,
+            tier_at_enrolment=Tier(e["tier_at_enrolment"]),
         )
         for e in found
     ]
@@ -160,6 +190,8 @@ def _enrolment(
         "lead_event_id": event_id,
         "lead_event_at": at,
         "enrolled_at": now,
+        "exit_reason": None,
+        "ended_at": None,
         "pending_plan": True,
     }
 
@@ -172,7 +204,7 @@ def _tell(connection: Connection, new: Sequence[Mapping[str, Any]], now: datetim
             e["lead_id"],
             {
                 "enrolment_id": e["enrolment_id"],
-                "state": "active",
+                "state": e["state"],
                 "sequence": e["tier"],
                 "variant": e["variant"],
                 "at": now.isoformat(),

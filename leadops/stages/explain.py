@@ -194,6 +194,9 @@ def _scores(connection: Connection, lead_id: str) -> tuple[ScoreStory, ...]:
         ScoreStory(
             total=r["total"],
             tier=r["tier"],
+            fit=r["fit"],
+            engagement=r["engagement"],
+            disqualified=r["disqualified"],
             reason=r["reason"],
             scorecard_version=r["scorecard_version"],
             scored_at=r["scored_at"],

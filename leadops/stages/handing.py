@@ -111,6 +111,7 @@ def _context(
 _SAY = {
     "replied": "Answer the reply",
     "meeting_booked": "Prepare the meeting",
+    "rep_first": "Be the first to reach a new lead",
     "lead_returned": "A known lead came back",
     "unknown_outcome": "Check whether a message arrived",
     "not_reached": "No message could be sent; reach them another way",

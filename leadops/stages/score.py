@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,7 +30,7 @@ _CURRENT = sql(
 
 
 def score(engine: Engine, playbook: Playbook, *, now: datetime, limit: int = 500) -> Report:
-    """Score up to ``limit`` leads. Counts: scored, unchanged, hot, warm, cold, parked."""
+    """Score up to ``limit`` leads. Counts: scored, unchanged, hot, warm, cold, disqualified, parked."""
     report = Report("score")
     with transaction(engine) as connection:
         claimed = store.claim(connection, FLAG, limit)
@@ -54,6 +55,7 @@ def score(engine: Engine, playbook: Playbook, *, now: datetime, limit: int = 500
         report.count("unchanged", len(scored) - len(changed))
         for s in changed.values():
             report.count(s.tier.value)
+            report.count("disqualified", s.disqualified is not None)
         report.lead_ids |= set(changed)
     return report
 
@@ -88,10 +90,10 @@ def _row(lead_id: str, s: Score, now: datetime) -> dict[str, Any]:
         "lead_id": lead_id,
         "total": s.total,
         "tier": s.tier.value,
-        "signals": [
-            {"signal": p.signal, "value": p.value, "points": p.points, "max_points": p.max_points}
-            for p in s.signals
-        ],
+        "fit": s.fit,
+        "engagement": s.engagement,
+        "disqualified": s.disqualified,
+        "signals": [asdict(p) for p in s.signals],
         "scorecard_version": s.scorecard_version,
         "inputs_hash": s.inputs_hash,
         "reason": s.reason,
@@ -104,5 +106,13 @@ def _told(lead_id: str, s: Score, now: datetime) -> crm.Owed:
         stable_id("score", lead_id, s.scorecard_version, s.inputs_hash, now.isoformat()),
         "score",
         lead_id,
-        {"total": s.total, "tier": s.tier.value, "why": s.reason, "at": now.isoformat()},
+        {
+            "total": s.total,
+            "tier": s.tier.value,
+            "fit": s.fit,
+            "engagement": s.engagement,
+            "disqualified": s.disqualified,
+            "why": s.reason,
+            "at": now.isoformat(),
+        },
     )

@@ -51,8 +51,13 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class ScoreStory:
+    """``fit`` and ``engagement``: points of the two groups. ``disqualified``: the rule, where one applies."""
+
     total: float
     tier: str
+    fit: float
+    engagement: float
+    disqualified: str | None
     reason: str
     scorecard_version: str
     scored_at: datetime

@@ -173,13 +173,16 @@ _SCORED = sql(
     """with done as (
         update leads l set pending_score = false, score = coalesce(m.total::float8, l.score),
             tier = coalesce(m.tier, l.tier),
+            disqualified = case when m.tier is null then l.disqualified else m.disqualified end,
             pending_enrolment = l.pending_enrolment or l.lead_id = any(:scored)
-        from unnest(:ids, :totals, :tiers) as m(lead_id, total, tier) where l.lead_id = m.lead_id
+        from unnest(:ids, :totals, :tiers, :disqualified) as m(lead_id, total, tier, disqualified)
+        where l.lead_id = m.lead_id
     )
     select count(*) from leads where pending_score and lead_id <> all(:ids)""",
     ids=TEXTS,
     totals=TEXTS,
     tiers=TEXTS,
+    disqualified=TEXTS,
     scored=TEXTS,
 )
 _DECIDED = sql(
@@ -217,8 +220,13 @@ def scored(
     ids = sorted(lead_ids)
     new = [scores[i] if i in changed else None for i in ids]
     totals = [None if s is None else str(s.total) for s in new]
-    tiers = [None if s is None else s.tier.value for s in new]
-    given = {"ids": ids, "totals": totals, "tiers": tiers, "scored": sorted(scores)}
+    given = {
+        "ids": ids,
+        "totals": totals,
+        "tiers": [None if s is None else s.tier.value for s in new],
+        "disqualified": [None if s is None else s.disqualified for s in new],
+        "scored": sorted(scores),
+    }
     return int(one_value(connection, _SCORED, **given))
 
 

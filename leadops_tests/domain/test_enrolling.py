@@ -33,7 +33,7 @@ def run(
 ) -> PastEnrolment:
     at = NOW - timedelta(days=days_ago)
     ended_at = None if ended is None else NOW - timedelta(days=ended)
-    return PastEnrolment("enr_1", event_id, at, ended_at, tier, live=ended is None)
+    return PastEnrolment("enr_1", event_id, at, ended_at, tier, live=ended is None, tier_at_enrolment=tier)
 
 
 def test_a_lead_is_enrolled_and_an_acquaintance_is_left() -> None:
