@@ -37,11 +37,13 @@ class PastEnrolment:
 
 @dataclass(frozen=True, slots=True)
 class EnrolDecision:
-    """``reason`` for REFUSE. ``to_person``: a rep must see the lead because no sequence will."""
+    """``reason`` for REFUSE; ``tier`` for RAISE. ``to_person``: a rep must see the lead because no sequence
+    will."""
 
     verdict: Verdict
     reason: ExitReason | None = None
     enrolment_id: str | None = None
+    tier: Tier | None = None
     to_person: bool = False
 
 
@@ -70,7 +72,9 @@ def decide(
         if disqualified:
             return _LEAVE
         higher = raised_tier(live.tier, _by_clicks(state, live, tier, playbook))
-        return _LEAVE if higher is None else EnrolDecision(Verdict.RAISE, enrolment_id=live.enrolment_id)
+        if higher is None:
+            return _LEAVE
+        return EnrolDecision(Verdict.RAISE, enrolment_id=live.enrolment_id, tier=higher)
     if state.last_lead_event is None or state.last_lead_at is None:
         return _LEAVE
     if any(e.lead_event_id == state.last_lead_event for e in past):

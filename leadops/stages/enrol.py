@@ -123,7 +123,7 @@ def _enrol_some(
                 due = Due(lead_id, new["lead_event_id"], "rep_first", new["enrolment_id"], state.message)
                 found.due.append(due)
             found.new.append(new)
-        _act_on(connection, lead_id, decision, tier, playbook, found)
+        _act_on(connection, lead_id, decision, playbook, found)
         if decision.to_person and state.last_lead_event:
             found.due.append(Due(lead_id, state.last_lead_event, "lead_returned", words=state.message))
     enrolments.add(connection, found.new)
@@ -137,14 +137,13 @@ def _act_on(
     connection: Connection,
     lead_id: str,
     decision: EnrolDecision,
-    tier: Tier,
     playbook: Playbook,
     found: _Decided,
 ) -> None:
     found.done[decision.verdict.value] += 1
-    if decision.verdict is Verdict.RAISE and decision.enrolment_id is not None:
-        version = playbook.sequences[tier].version
-        enrolments.raise_tier(connection, decision.enrolment_id, tier.value, version)
+    if decision.enrolment_id is not None and decision.tier is not None:
+        version = playbook.sequences[decision.tier].version
+        enrolments.raise_tier(connection, decision.enrolment_id, decision.tier.value, version)
     if decision.verdict is Verdict.REFUSE and decision.reason is not None:
         found.done[f"refused:{decision.reason.value}"] += 1
     if decision.verdict in (Verdict.REFUSE, Verdict.ENROL):

@@ -240,3 +240,89 @@ def test_neither_the_order_of_inputs_nor_of_signals_matters(scorecard, known, ra
         other.reason,
     )
     assert set(one.signals) == set(other.signals)
+
+
+def sides(**given: object) -> Scorecard:
+    """Two signals of fit, three of engagement, ten points each."""
+    signals = [
+        Signal(name="size", field="company_size", max_points=10, at_least={50: 10, 1: -4}),
+        Signal(name="who", field="title", max_points=10, contains={"ceo": 10, "intern": -10}),
+        Signal(
+            name="asked", field="requested", group="engagement", max_points=10, equals={"demo_requested": 10}
+        ),
+        *(
+            Signal(name=f, field=f, group="engagement", max_points=10, at_least={1: 10}, half_life_days=30)
+            for f in ("page_views", "pricing_views")
+        ),
+    ]
+    return Scorecard.model_validate({"version": "t", "signals": signals, "hot": 60, "warm": 35, **given})
+
+
+ALL = {"company_size": 50, "title": "CEO", "requested": "demo_requested", "page_views": 1, "pricing_views": 1}
+
+
+def test_fit_and_engagement_are_apart_and_a_cap_bounds_its_group():
+    plain, bound = score(ALL, sides()), score(ALL, sides(caps={"engagement": 15}))
+    assert (plain.total, plain.fit, plain.engagement) == (100, 20, 30)
+    assert (bound.total, bound.fit, bound.engagement) == (100, 20, 15)
+    looks_only = {"page_views": 1, "pricing_views": 1, "requested": "demo_requested"}
+    assert score(looks_only, sides()).total == pytest.approx(60)
+    assert score(looks_only, sides(caps={"engagement": 15})).total == pytest.approx(100 * 15 / 35)
+
+
+def test_negative_points_count_against_and_never_make_less_than_nothing():
+    assert score(ALL | {"title": "Intern"}, sides()).total == pytest.approx(60)
+    worst = score({"title": "Intern", "company_size": 2}, sides())
+    assert (worst.total, worst.fit) == (0, -14)
+
+
+def test_what_they_did_is_half_forgotten_after_the_half_life_and_who_they_are_is_not():
+    fresh, old = (score(ALL | {"days_since_engagement": d}, sides()) for d in (0, 30))
+    assert (fresh.engagement, old.engagement) == (30, 10 + 5 + 5)
+    assert fresh.fit == old.fit
+    assert fresh.inputs_hash != old.inputs_hash
+    assert score(ALL | {"days_since_engagement": -3}, sides()).total == fresh.total
+
+
+def test_another_day_is_no_news_of_who_has_nothing_to_forget():
+    quiet = {"company_size": 50, "title": "CEO", "requested": "demo_requested"}
+    one, other = (score(quiet | {"days_since_engagement": d}, sides()) for d in (1, 40))
+    assert one.inputs_hash == other.inputs_hash
+
+
+@given(days=st.lists(st.integers(0, 1000), min_size=2, max_size=2).map(sorted))
+def test_time_alone_never_raises_a_score(days):
+    earlier, later = (score(ALL | {"days_since_engagement": d}, sides(caps={"engagement": 25})) for d in days)
+    assert later.total <= earlier.total
+
+
+def test_a_disqualifier_wins_over_any_points_and_is_named():
+    out = sides(
+        disqualifiers=[
+            {"name": "competitor", "field": "domain", "equals": ["rival.example"]},
+            {"name": "student", "field": "title", "contains": ["student"]},
+        ]
+    )
+    found = score(ALL | {"domain": "Rival.example"}, out)
+    assert (found.total, found.tier, found.disqualified) == (100, Tier.COLD, "competitor")
+    assert found.reason.startswith("Disqualified (competitor): ")
+    both = score({"title": "PhD Student", "domain": "rival.example"}, out)
+    assert both.disqualified == "competitor"
+    for innocent in ({"title": "Studentenwerk"}, {"domain": "notrival.example"}, {}):
+        assert score(innocent, out).disqualified is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"caps": {"fit": 0}},
+        {"caps": {"other": 5}},
+        {"disqualifiers": [{"name": "a", "field": "title"}]},
+        {"disqualifiers": [{"name": "a", "field": "title", "equals": ["x"], "contains": ["y"]}]},
+        {"disqualifiers": [{"name": "a", "field": "title", "equals": ["x"]}] * 2},
+        {"disqualifiers": [{"name": "a", "field": "shoe_size", "equals": ["x"]}]},
+    ],
+)
+def test_a_scorecard_that_cannot_be_meant_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"caps|disqualifier|exactly one|unknown scoring input|literal"):
+        sides(**wrong)
