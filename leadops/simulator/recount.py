@@ -29,11 +29,12 @@ class Tables:
     touches: list[Row] = field(default_factory=list)
     replies: list[Row] = field(default_factory=list)
     lead_events: list[Row] = field(default_factory=list)
+    handoffs: list[Row] = field(default_factory=list)
 
     @classmethod
     def read(cls, connection: Connection) -> Tables:
         """All of them."""
-        names = ("leads", "enrolments", "touches", "replies", "lead_events")
+        names = ("leads", "enrolments", "touches", "replies", "lead_events", "handoffs")
         return cls(**{name: rows(connection, sql(f"select * from {name}")) for name in names})
 
 
@@ -47,6 +48,7 @@ class Person:
     enrolments: tuple[Row, ...]
     touches: tuple[Row, ...]
     human_replies: int
+    rep_first_at: datetime | None
 
     @property
     def became(self) -> datetime:
@@ -88,7 +90,7 @@ class Person:
     @property
     def attempt(self) -> datetime | None:
         times = [t["settled_at"] for t in self.touches if t["state"] == "sent" and t["channel"] == "email"]
-        return min(times, default=None)
+        return min([*times, *([self.rep_first_at] if self.rep_first_at else [])], default=None)
 
     @property
     def seconds(self) -> float | None:
@@ -98,7 +100,8 @@ class Person:
 
     @property
     def reached(self) -> bool:
-        return self.attempt is not None and all(e["state"] != "bounced" for e in self.enrolments)
+        by_mail = self.attempt is not None and all(e["state"] != "bounced" for e in self.enrolments)
+        return by_mail or self.rep_first_at is not None
 
     def _own(self) -> list[Row]:
         """Touches of the enrolment the person is attributed to, in order."""
@@ -155,14 +158,24 @@ def people(world: Tables, as_of: datetime | None = None) -> list[Person]:
         went_on = [e for e in mine if e["exit_reason"] != "merged"] or mine
         ids = {e["enrolment_id"] for e in mine}
         heard = [r for r in world.replies if r["lead_id"] and survivor(r["lead_id"]) == lead["lead_id"]]
+        first = min(went_on, key=lambda e: (e["enrolled_at"], e["enrolment_id"]), default=None)
+        acted = [
+            h["acted_at"]
+            for h in world.handoffs
+            if first
+            and h["enrolment_id"] == first["enrolment_id"]
+            and h["reason"] == "rep_first"
+            and h["acted_at"]
+        ]
         found.append(
             Person(
                 lead=lead,
                 as_of=moment,
-                enrolment=min(went_on, key=lambda e: (e["enrolled_at"], e["enrolment_id"]), default=None),
+                enrolment=first,
                 enrolments=tuple(mine),
                 touches=tuple(t for t in world.touches if t["enrolment_id"] in ids),
                 human_replies=sum(r["class"] in HUMAN for r in heard),
+                rep_first_at=min(acted, default=None),
             )
         )
     return found

@@ -10,7 +10,15 @@ from typing import Any
 from sqlalchemy import Connection, insert
 
 from leadops.simulator.recount import LIVE, Row, Tables, W
-from leadops.store.tables import enrolments, lead_events, leads, message_drafts, replies, touches
+from leadops.store.tables import (
+    enrolments,
+    handoffs,
+    lead_events,
+    leads,
+    message_drafts,
+    replies,
+    touches,
+)
 from leadops.terms import EnrolmentState, ReplyClass, TouchState
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -101,6 +109,7 @@ class World(Tables):
             (touches, self.touches),
             (message_drafts, self.drafts),
             (replies, self.replies),
+            (handoffs, self.handoffs),
         ]
         for table, rows in pairs:
             if rows:
@@ -249,6 +258,26 @@ def add_edges(world: World) -> None:
     world.enrol("edge-stays", noon, **gone)
     kept = world.enrol("edge-merged", noon + timedelta(minutes=1), source="edge merge", variant="kept")
     world.touch(kept, 1, noon + timedelta(minutes=1), settled_at=noon + timedelta(minutes=2))
+    # A person took them first: what the rep did is the attempt, what the rep did not do is none.
+    for lead_id, acted in (("edge-rep", noon + timedelta(minutes=9)), ("edge-rep-late", None)):
+        world.lead(lead_id, noon, source="edge rep")
+        given = {"state": "handed_off", "exit_reason": "rep_first", "variant": "rep_first"}
+        enrolment = world.enrol(lead_id, noon, source="edge rep", **given)
+        for reason in ("replied", "rep_first"):
+            world.handoffs.append(
+                {
+                    "handoff_id": f"hof-{lead_id}-{reason}",
+                    "lead_id": lead_id,
+                    "enrolment_id": enrolment,
+                    "event_id": f"evt-{lead_id}",
+                    "reason": reason,
+                    "owner": "rep",
+                    "created_at": noon,
+                    "sla_due_at": noon + timedelta(minutes=30),
+                    "acted_at": noon + timedelta(minutes=1) if reason == "replied" else acted,
+                    "escalated_at": None,
+                }
+            )
     # A rep's task is not an attempt to reach the lead.
     world.lead("edge-task", noon, source="edge task")
     task = world.enrol("edge-task", noon, source="edge task")

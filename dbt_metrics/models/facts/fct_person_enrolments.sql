@@ -49,8 +49,10 @@ people as (
             false
         ) as is_good_exit,
         coalesce(touches.touches_sent, 0) as touches_sent,
-        touches.first_attempt_at,
-        touches.first_attempt_at is not null and not coalesce(enrolment.is_bounced, false) as is_reached,
+        -- Of a lead given to a person from the first touch, what that person did first is the attempt.
+        least(touches.first_attempt_at, enrolment.rep_first_at) as first_attempt_at,
+        enrolment.rep_first_at is not null
+            or (touches.first_attempt_at is not null and not coalesce(enrolment.is_bounced, false)) as is_reached,
         -- Measured from the plan, not from the lead event alone: a late import is our delay, not policy.
         coalesce(
             enrolment.first_due_at

@@ -25,6 +25,17 @@ started as (
 
 ),
 
+rep_first as (
+
+    select
+        enrolment_id,
+        min(acted_at) as rep_first_at
+    from {{ source('operations', 'handoffs') }}
+    where reason = 'rep_first'
+    group by enrolment_id
+
+),
+
 first_planned as (
 
     select distinct on (enrolment_id)
@@ -40,8 +51,10 @@ select
     ranked.*,
     coalesce(started.is_started, false) as is_started,
     first_planned.first_planned_at,
-    first_planned.first_due_at
+    first_planned.first_due_at,
+    rep_first.rep_first_at
 from ranked
 left join started on ranked.enrolment_id = started.enrolment_id
+left join rep_first on ranked.enrolment_id = rep_first.enrolment_id
 left join first_planned on ranked.enrolment_id = first_planned.enrolment_id
 where ranked.nth = 1
