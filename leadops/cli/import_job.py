@@ -138,7 +138,7 @@ def run(
     goes on after the last batch that was put. Raises UsageError where the header does not fit the spec.
     """
     tally.from_line = start.line + 1
-    for rows, at, last in _batches(file, spec, start, batch):
+    for rows, at, last in batches(file, spec, start, batch):
         verdicts = put(rows, cursor_text(at, finished=last))
         on_problems(tally.add(rows, verdicts))
         on_bytes(at.offset)
@@ -146,9 +146,13 @@ def run(
     return tally
 
 
-def _batches(
+def batches(
     file: Path, spec: FileSpec, start: Position, batch: int
 ) -> Iterator[tuple[list[RawRow], Position, bool]]:
+    """Rows in batches, each with the position after it and whether it is the last.
+
+    Raises UsageError where the header does not fit the spec.
+    """
     rows: list[RawRow] = []
     at = start
     try:

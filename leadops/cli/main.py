@@ -42,6 +42,7 @@ class _Commands(LazyGroup):
         "crm": ("leadops.cli.crm:crm_app", "The CRM: set up what the write-backs need, check."),
         "ingest": ("leadops.cli.ingest:ingest", "Serve events, webhooks and unsubscribe links alone."),
         "import": ("leadops.cli.import_:import_file", "Import a csv or jsonl file of leads or events."),
+        "score": ("leadops.cli.score:score", "Score a csv or jsonl file where it lies; nothing is stored."),
         "explain": (
             "leadops.cli.explain:explain",
             "Why is this lead where it is? All that is known, in words.",

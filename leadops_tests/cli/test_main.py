@@ -28,6 +28,7 @@ COMMANDS = [
     "crm",
     "ingest",
     "import",
+    "score",
     "explain",
     "metrics",
     "playbook",

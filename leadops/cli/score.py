@@ -1,0 +1,135 @@
+"""``leadops score``: a file of leads, scored where it lies. Nothing is stored, nobody is written to."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from leadops.cli import import_job as job
+from leadops.errors import UsageError
+from leadops.providers.crm.port import RawRow
+from leadops.providers.crm.records import Position
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leadops.stages.score_rows import ScoredRows
+
+_ADDED = ("total", "tier", "fit", "engagement", "disqualified")
+
+
+def score(
+    file: Annotated[Path, typer.Argument(help="A csv or jsonl file of leads or events.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Write the csv here; unset: to the terminal.")] = None,
+    playbook: Annotated[
+        Path | None, typer.Option(help="Score by this playbook.yaml; unset: LEADOPS_PLAYBOOK.")
+    ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(help="mapping.yaml: what the columns mean; unset: the one beside FILE, or the default."),
+    ] = None,
+    spec: Annotated[
+        str | None,
+        typer.Option(help="Which entry of the mapping (its name or pattern); unset: the one that fits."),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(help="As of this moment (ISO, with offset); unset: now. For points that decay."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON, on stderr.")] = False,
+) -> None:
+    """Score a file by the playbook's scorecard: its own columns, then score_* and the points of each signal.
+
+    Columns mean what they mean to `leadops import`. Rows of one person count together. Exit code 1: some
+    rows could not be read; they stand in the output with their reason in score_problem.
+    """
+    from leadops.playbook import loader
+    from leadops.settings import settings
+    from leadops.stages.score_rows import score_rows
+
+    if not file.is_file():
+        raise UsageError("no_such_file", f"{file}: no such file; give a csv or jsonl file")
+    if out is not None and out.resolve() == file.resolve():
+        raise UsageError("out_file", f"--out {out} would overwrite the input; name another file")
+    card = loader.load(playbook or settings().playbook).playbook.scorecard
+    rows = _rows(file, mapping, spec)
+    found = score_rows(rows, card, now=_moment(at))
+    with _output(out) as stream:
+        _write(stream, rows, found)
+    tiers = {str(t): int(n) for t, n in found.scores["tier"].value_counts().sort_index().items()}
+    said: dict[str, Any] = {
+        "rows": len(rows),
+        "scored": len(found.scores),
+        "refused": len(found.problems),
+        "tiers": tiers,
+        "scorecard": card.version,
+    }
+    typer.echo(json.dumps(said) if as_json else _sentence(said), err=True)
+    if found.problems:
+        raise typer.Exit(1)
+
+
+def _rows(file: Path, mapping: Path | None, spec: str | None) -> list[RawRow]:
+    known, shown = job.choose_mapping(file, mapping)
+    chosen = job.choose_spec(known, shown, file.name, spec)
+    return [row for rows, _, _ in job.batches(file, chosen, Position(), 10_000) for row in rows]
+
+
+def _moment(given: str | None) -> datetime:
+    if given is None:
+        return datetime.now(UTC)
+    try:
+        found = datetime.fromisoformat(given)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise UsageError("at", f"--at {given}: write a moment with its offset, e.g. 2026-03-02T09:00+00:00")
+    return found.astimezone(UTC)
+
+
+@contextmanager
+def _output(path: Path | None) -> Iterator[IO[str]]:
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        stream = path.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise UsageError("out_file", f"{path}: cannot be written: {error.strerror}") from None
+    with stream:
+        yield stream
+
+
+def _write(stream: IO[str], rows: list[RawRow], found: ScoredRows) -> None:
+    columns = list(dict.fromkeys(name for row in rows for name in row.raw))
+    points = [name for name in found.scores if name not in _ADDED]
+    problem = ["score_problem"] if found.problems else []
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*columns, *(f"score_{n}" for n in (*_ADDED, *points)), *problem])
+    by_place = {place: values for place, *values in found.scores[[*_ADDED, *points]].itertuples()}
+    nothing = [""] * (len(_ADDED) + len(points))
+    for place, row in enumerate(rows):
+        own = [_cell(row.raw.get(name)) for name in columns]
+        scored = [_cell(v) for v in by_place[place]] if place in by_place else nothing
+        writer.writerow([*own, *scored, *([found.problems.get(place, "")] if problem else [])])
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+
+
+def _sentence(said: dict[str, Any]) -> str:
+    tiers = ", ".join(f"{n} {tier}" for tier, n in said["tiers"].items()) or "none"
+    refused = f"; {said['refused']} rows could not be read (see score_problem)" if said["refused"] else ""
+    return (
+        f"{said['scored']} of {said['rows']} rows scored by scorecard {said['scorecard']}: {tiers}{refused}"
+    )
