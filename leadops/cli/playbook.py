@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from leadops.cli.playbook_diff import diff
 from leadops.domain import mail, sequencing, slots, slots_judged, timing
 from leadops.errors import LeadopsError
 from leadops.playbook import loader
@@ -22,7 +23,8 @@ from leadops.playbook.problems import Problem, dotted
 from leadops.settings import settings
 from leadops.terms import Channel, Draft, PlannedTouch, Tier
 
-app = typer.Typer(no_args_is_help=True, help="Check and preview the playbook.")
+app = typer.Typer(no_args_is_help=True, help="Check, preview and compare the playbook.")
+app.command()(diff)
 
 _DONE, _FAILED, _WRONG_USE = 0, 1, 2
 

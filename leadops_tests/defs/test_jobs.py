@@ -233,3 +233,16 @@ def test_one_lead_that_fails_is_parked_and_its_neighbours_finish_in_the_same_run
     mailed = b"".join(path.read_bytes() for path in world.outbox())
     assert b"ada@two.example" in mailed
     assert b"cy@three.example" in mailed
+
+
+def test_a_candidate_scorecard_is_compared_in_a_run(
+    world: World, location: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    world.post(hot(world))
+    run(location, "first_touch", instance)
+    result = location.resolve_job_def("playbook_diff").execute_in_process(instance=instance)
+    (output,) = [e for e in result.all_events if e.event_type_value == "STEP_OUTPUT"]
+    said = {name: value.value for name, value in output.step_output_data.metadata.items()}
+    assert (said["leads"], said["mature"], said["changed_tier"]) == (1, 0, 0)
+    assert "| hot | 30 | 30 | none mature | none mature |" in said["tiers"]
+    assert "acme" not in str(said)
