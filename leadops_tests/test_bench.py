@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from leadops.domain.scoring import score
+from leadops.domain.scoring import fields_read, score
 from leadops.playbook.loader import load
 from leadops_tests.bench import ingestion, metric_build, scoring, tick
 from leadops_tests.bench.figures import Figure
@@ -48,7 +48,7 @@ def test_copy_writes_the_same_events(postgres_url: str) -> None:
 
 
 def test_numpy_gives_the_same_scores(postgres_url: str) -> None:
-    found = named(scoring.measure(postgres_url, silent, count=120))
+    found = named(scoring.measure(postgres_url, silent, count=120, sizes=(40, 80), waiting=30))
     tiers = found["score_pure"].more["tiers"]
     assert sum(tiers.values()) == 120
     assert min(tiers.values()) > 0, "leads of every tier"
@@ -62,7 +62,7 @@ def test_numpy_knows_what_is_missing_and_what_matches_no_rule() -> None:
         {"title": "  ", "company_size": 1, "business_email": "no", "engagement": 0},
         {"title": "Leading Chiefs", "page_views": 3, "pricing_views": 99, "requested": "demo_requested"},
     ]
-    columns = {s.field: [lead.get(s.field) for lead in leads] for s in scorecard.signals}
+    columns = {field: [lead.get(field) for lead in leads] for field in fields_read(scorecard)}
     expected = [score(lead, scorecard).total for lead in leads]
     assert np.array_equal(scoring.totals(columns, scorecard), expected)
 

@@ -1,7 +1,8 @@
 """What `make bench` runs: every figure beside its floor, in one run, as a table and as JSON.
 
-Parts: single, sensors, burst, burst5000, idle, killed, start_up, tick, million, ingestion, scoring, metrics.
-Without ``--only`` all but ``million``, which fills a ledger of a million touches, and ``burst5000``.
+Parts: single, sensors, burst, burst5000, idle, killed, start_up, tick, million, ingestion, scoring,
+million_leads, metrics. Without ``--only`` all but ``million`` and ``million_leads``, which fill tables of a
+million rows, and ``burst5000``.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ def _parts(leads: int, workers: int) -> dict[str, Callable[[Say], list[Figure]]]
         "million": alone("tick", "measure_million"),
         "ingestion": alone("ingestion"),
         "scoring": alone("scoring"),
+        "million_leads": alone("scoring", "measure_million"),
         "metrics": alone("metric_build"),
     }
 
@@ -95,7 +97,11 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     given = parser.parse_args()
     parts = _parts(given.leads, given.workers)
-    wanted = given.only.split(",") if given.only else [p for p in parts if p not in ("million", "burst5000")]
+    wanted = (
+        given.only.split(",")
+        if given.only
+        else [p for p in parts if p not in ("million", "million_leads", "burst5000")]
+    )
     if unknown := set(wanted) - set(parts):
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
     before, figures = machine(), []

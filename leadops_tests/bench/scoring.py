@@ -6,10 +6,12 @@ signal's value and a hash of what was read, and owes the CRM the news.
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -17,14 +19,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sqlalchemy import Engine
 
 from leadops.domain.fold import digest_of, state_to_json
-from leadops.domain.scoring import inputs_of
+from leadops.domain.scoring import DAYS, fields_read, inputs_of
 from leadops.domain.scoring import score as decide
 from leadops.playbook.loader import load
 from leadops.playbook.model import Playbook, Scorecard, Signal
 from leadops.stages.score import score
+from leadops.stages.score_frame import score_frame
 from leadops.store.engine import put, transaction
 from leadops.store.tables import enrichments, leads
 from leadops.terms import EventKind, EvidenceField, LeadState, Tier
@@ -51,17 +55,25 @@ _REQUESTS = (
 )
 
 
-def measure(server_url: str, say: Callable[[str], None], *, count: int = 5_000) -> list[Figure]:
-    """Leads per second: of the stage by its median batch of 500, of the pure function over all."""
+def measure(
+    server_url: str,
+    say: Callable[[str], None],
+    *,
+    count: int = 5_000,
+    sizes: Sequence[int] = (10_000, 100_000),
+    waiting: int = 1_000,
+) -> list[Figure]:
+    """Leads per second: of the stage by its median batch of 500, of the pure function and of the table over
+    all. Then seconds for ``waiting`` leads in tables of ``sizes`` leads."""
     playbook = load(PLAYBOOK).playbook
     people = list(_people(count))
-    found = [_pure(people, playbook.scorecard)]
+    found = [_pure(people, playbook.scorecard), _table(people, playbook.scorecard)]
     with ground(server_url) as (_url, engine, driver):
         _put(engine, people)
         found.append(_stage(engine, driver, playbook, count))
     for figure in found:
         say(f"{figure.name}: {figure.value:,.0f} leads/s, NumPy {figure.floor:,.0f}")
-    return found
+    return [*found, *rescoring(server_url, say, sizes=sizes, waiting=waiting)]
 
 
 def _people(count: int) -> Iterator[tuple[LeadState, Evidence]]:
@@ -102,8 +114,8 @@ def _evidence(rng: random.Random) -> Evidence:
 def _pure(people: Sequence[tuple[LeadState, Evidence]], scorecard: Scorecard) -> Figure:
     scores = [decide(inputs_of(state, known, NOW), scorecard) for state, known in people]
     inputs = [inputs_of(state, known, NOW) for state, known in people]
-    columns = {s.field: [i[s.field] for i in inputs] for s in scorecard.signals}
-    assert [s.total for s in scores] == totals(columns, scorecard).tolist()
+    columns = _columns(inputs, scorecard)
+    np.testing.assert_allclose([s.total for s in scores], totals(columns, scorecard), atol=2e-6)
 
     def ours() -> None:
         for state, known in people:
@@ -120,9 +132,41 @@ def _pure(people: Sequence[tuple[LeadState, Evidence]], scorecard: Scorecard) ->
     )
 
 
+def _columns(inputs: Sequence[Mapping[str, Any]], scorecard: Scorecard) -> Columns:
+    return {
+        field: [math.floor(i[field]) if field == DAYS and i[field] is not None else i[field] for i in inputs]
+        for field in fields_read(scorecard)
+    }
+
+
+def _table(people: Sequence[tuple[LeadState, Evidence]], scorecard: Scorecard) -> Figure:
+    """Of inputs in hand, as a replay or a file has them; 20 times the leads."""
+    inputs = pd.DataFrame([inputs_of(state, known, NOW) for state, known in people] * 20, dtype=object)
+    columns = _columns(inputs.replace({np.nan: None}).to_dict("records"), scorecard)
+    np.testing.assert_allclose(score_frame(inputs, scorecard)["total"], totals(columns, scorecard), atol=2e-6)
+    pairs = [
+        (seconds(lambda: score_frame(inputs, scorecard)), seconds(lambda: totals(columns, scorecard)))
+        for _ in range(3)
+    ]
+    return Figure(
+        "score_table",
+        _per_second(len(inputs), [p[0] for p in pairs]),
+        "leads/s",
+        _per_second(len(inputs), [p[1] for p in pairs]),
+        "NumPy over columns of the same inputs: points of every signal, totals",
+        {"leads": len(inputs)},
+    )
+
+
 def totals(columns: Columns, scorecard: Scorecard) -> Numbers:
     """0..100 for each lead, to six places as leadops rounds them."""
-    earned = np.stack([_points(s, columns[s.field]) for s in scorecard.signals])
+    days = np.nan_to_num(np.array(columns[DAYS], dtype=np.float64))
+    earned = np.stack(
+        [
+            _points(s, columns[s.field]) * (0.5 ** (days / s.half_life_days) if s.half_life_days else 1)
+            for s in scorecard.signals
+        ]
+    )
     share = earned.sum(axis=0) / sum(s.max_points for s in scorecard.signals)
     found: Numbers = np.round(np.clip(100 * share, 0, 100), 6)
     return found
@@ -173,7 +217,8 @@ _READ = """
         cast(state ->> 'pricing_views' as float), cast(state ->> 'page_views' as float),
         case when state ->> 'domain' is null then 'no' else 'yes' end,
         cast(state ->> 'human_clicks' as float) + cast(state ->> 'human_replies' as float)
-            + coalesce(cast(state -> 'kinds' ->> 'content_downloaded' as float), 0)
+            + coalesce(cast(state -> 'kinds' ->> 'content_downloaded' as float), 0),
+        floor(extract(epoch from %s - cast(state ->> 'last_engagement_at' as timestamptz)) / 86400)::float
     from (select lead_id, state from floor_leads where pending_score order by updated_at, lead_id limit %s
         for update skip locked) as waiting
     left join enrichments using (lead_id)"""
@@ -186,9 +231,10 @@ _FIELDS = (
     "page_views",
     "business_email",
     "engagement",
+    DAYS,
 )
-_COPY = b"""copy floor_lead_scores (score_id, lead_id, total, tier, signals, scorecard_version, inputs_hash,
-    reason, scored_at) from stdin"""
+_COPY = b"""copy floor_lead_scores (score_id, lead_id, total, tier, fit, engagement, signals,
+    scorecard_version, inputs_hash, reason, scored_at) from stdin"""
 _WRITE = """update floor_leads l set pending_score = false, pending_enrolment = true, score = m.total,
     tier = m.tier from unnest(%s::text[], %s::float[], %s::text[]) as m(lead_id, total, tier)
     where l.lead_id = m.lead_id"""
@@ -223,7 +269,7 @@ def _scored(engine: Engine, playbook: Playbook, size: int) -> None:
 
 def _floor(driver: Driver, scorecard: Scorecard, size: int) -> None:
     with driver.transaction(), driver.cursor() as cursor:
-        rows = cursor.execute(_READ, ([k.value for k in _REQUESTS], BATCH)).fetchall()
+        rows = cursor.execute(_READ, ([k.value for k in _REQUESTS], NOW, BATCH)).fetchall()
         assert len(rows) == size
         ids, *values = zip(*rows, strict=True)
         total = totals(dict(zip(_FIELDS, values, strict=True)), scorecard)
@@ -232,7 +278,7 @@ def _floor(driver: Driver, scorecard: Scorecard, size: int) -> None:
         with cursor.copy(_COPY) as copy:
             for lead_id, points, name in scored:
                 copy.write_row(
-                    (f"sco_{lead_id}", lead_id, points, name, "[]", scorecard.version, "", "", NOW)
+                    (f"sco_{lead_id}", lead_id, points, name, 0, 0, "[]", scorecard.version, "", "", NOW)
                 )
         cursor.execute(_WRITE, (list(ids), total.tolist(), tier.tolist()))
 
@@ -276,6 +322,61 @@ def _put(engine: Engine, people: Sequence[tuple[LeadState, Evidence]]) -> None:
     with transaction(engine) as connection:
         put(connection, leads, rows)
         put(connection, enrichments, known)
+
+
+# A thousand among many ----------------------------------------------------------------------------------
+
+_FILL = """insert into leads (lead_id, source, last_event_at, became_lead_at, state, state_digest, tier,
+        score, created_at, updated_at)
+    select 'fill_' || n, 'web', l.last_event_at, l.became_lead_at, l.state, 'd', 'cold', 10, l.created_at,
+        l.updated_at
+    from generate_series(1, %s) n join leads l on l.lead_id = 'lead_' || lpad((n %% %s)::text, 8, '0')"""
+_AGAIN = """update leads set pending_score = true, state = jsonb_set(state, '{page_views}',
+    to_jsonb((state ->> 'page_views')::int + %s)) where lead_id like 'lead\\_%%'"""
+
+
+def rescoring(
+    server_url: str,
+    say: Callable[[str], None],
+    *,
+    sizes: Sequence[int],
+    waiting: int = 1_000,
+    rounds: int = 5,
+) -> list[Figure]:
+    """``waiting`` leads of which something new is known, in tables of so many leads: ms, the largest by the
+    smallest. The tables stand side by side and take turns."""
+    playbook, people = load(PLAYBOOK).playbook, list(_people(waiting))
+    with ExitStack() as stack:
+        places = []
+        for size in sizes:
+            _url, engine, driver = stack.enter_context(ground(server_url))
+            _put(engine, people)
+            driver.execute(_FILL, (max(0, size - waiting), waiting))
+            driver.execute("vacuum analyze")
+            places.append((engine, driver))
+        took: list[list[float]] = [[] for _ in sizes]
+        for turn in range(rounds):
+            for n, (engine, driver) in enumerate(places):
+                driver.execute(_AGAIN, (20 * (turn + 1),))
+                took[n].append(seconds(partial(_all, engine, playbook)))
+    ms = [round(1000 * statistics.median(t), 1) for t in took]
+    floor, is_what = ms[0], f"the same {waiting:,} in a table of {sizes[0]:,}"
+    found = [
+        Figure(f"rescore_{waiting}_of_{size}", ms[n], "ms", floor, is_what) for n, size in enumerate(sizes)
+    ]
+    for figure in found:
+        say(f"{figure.name}: {figure.value} ms")
+    return found
+
+
+def measure_million(server_url: str, say: Callable[[str], None]) -> list[Figure]:
+    """A thousand of a million leads: some 2 GB, and a minute to fill."""
+    return rescoring(server_url, say, sizes=(10_000, 1_000_000))
+
+
+def _all(engine: Engine, playbook: Playbook) -> None:
+    while score(engine, playbook, now=NOW, limit=BATCH).pending:
+        pass
 
 
 def _per_second(count: int, found: Sequence[float]) -> float:
