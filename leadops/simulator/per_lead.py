@@ -35,9 +35,11 @@ _REASONS: dict[str, frozenset[str | None]] = {
             TouchReason.LEASE_EXPIRED,
             TouchReason.LEASED,
             TouchReason.RESUMED,
+            TouchReason.APPROVED,
         }
     ),
     TouchState.CLAIMED: frozenset({TouchReason.LEASED}),
+    TouchState.IN_REVIEW: frozenset({TouchReason.AWAITING_REVIEW, TouchReason.APPROVAL_VOID}),
     TouchState.HANDING_OVER: frozenset({TouchReason.IN_FLIGHT}),
     TouchState.SENT: frozenset({None}),
     TouchState.UNKNOWN: frozenset({TouchReason.AMBIGUOUS}),
@@ -52,12 +54,14 @@ _REASONS: dict[str, frozenset[str | None]] = {
             TouchReason.TIER_RAISED,
             TouchReason.ALREADY_SENT,
             TouchReason.NO_ADDRESS,
+            TouchReason.REJECTED_BY_REVIEWER,
         }
     ),
 }
 """State of a touch -> reasons it may bear (R34): a partition of everything that was not sent."""
 
 _FINAL = frozenset({TouchState.SENT, TouchState.CANCELLED, TouchState.FAILED})
+_NOT_HANDED_OVER = frozenset({TouchState.PLANNED, TouchState.CLAIMED, TouchState.IN_REVIEW})
 _PROVIDER_HAS = frozenset({TouchState.SENT})
 _PROVIDER_MAY_HAVE = frozenset({TouchState.SENT, TouchState.UNKNOWN, TouchState.HANDING_OVER})
 
@@ -270,7 +274,7 @@ def nobody_is_left_to_nobody(run: Simulation, seen: Seen) -> Iterator[str]:
             yield f"enrolment {enrolment['enrolment_id']} is {enrolment['state']} with nothing ahead"
     ended = {e["enrolment_id"] for e in seen.enrolments} - {e["enrolment_id"] for e in seen.live}
     for touch in seen.touches:
-        if touch["enrolment_id"] in ended and touch["state"] in (TouchState.PLANNED, TouchState.CLAIMED):
+        if touch["enrolment_id"] in ended and touch["state"] in _NOT_HANDED_OVER:
             yield f"touch {touch['touch_id']} is {touch['state']} in an enrolment that has ended"
 
 

@@ -34,6 +34,8 @@ COMMANDS = [
     "db",
     "events",
     "touches",
+    "review",
+    "status",
     "handoffs",
     "version",
 ]

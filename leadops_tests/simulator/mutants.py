@@ -307,7 +307,10 @@ MUTANTS: tuple[Mutant, ...] = (
         "ledger_moves_as_said",
         "a stop cancels what was sent",
         _reword(
-            touches, "_CANCEL", "state in ('planned', 'claimed')", "state in ('planned', 'claimed', 'sent')"
+            touches,
+            "_CANCEL",
+            "state in ('planned', 'claimed', 'in_review')",
+            "state in ('planned', 'claimed', 'in_review', 'sent')",
         ),
     ),
     Mutant("nothing_after_a_stop", "a stop stops nothing", _stays_planned, days=8, leads=40),
