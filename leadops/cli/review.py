@@ -156,7 +156,8 @@ def _lines(found: Waiting) -> list[str]:
     from leadops.stages.explain_words import say_reason
 
     return [
-        f"{found.touch_id}  lead {found.lead_id}  digest {(found.digest or 'none: its bytes are gone')[:12]}",
+        f"{found.touch_id}  lead {found.lead_id}",
+        f"digest {found.digest}" if found.digest else "its bytes are gone: reject it",
         f"{found.sequence} step {found.step}, template {found.template}, since {moment(found.since)} UTC: "
         f"{say_reason(found.reason)}",
     ]

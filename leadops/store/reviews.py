@@ -63,7 +63,7 @@ _BYTES = sql(
 )
 _WAITING = sql(
     """select t.touch_id, t.enrolment_id, t.lead_id, t.position, t.sequence, t.step, t.template, t.reason,
-        t.due_at, t.in_review_since, t.mailbox, b.subject, b.proof, l.name, l.company, l.tier, l.score
+        t.due_at, t.in_review_since, t.mailbox, b.subject, b.body, b.proof, l.name, l.company, l.tier, l.score
     from touches t left join message_bodies b using (draft_id) left join leads l on l.lead_id = t.lead_id
     where t.state = 'in_review' and (cast(:tier as text) is null or t.sequence = :tier)
         and (cast(:template as text) is null or t.template = :template)
@@ -72,7 +72,7 @@ _WAITING = sql(
 _HOW_MANY = sql(
     "select count(*) as waiting, min(in_review_since) as since from touches where state = 'in_review'"
 )
-_SAID = sql("select * from reviews where touch_id = :id order by reviewed_at, review_id")
+_SAID = sql("select * from reviews where touch_id = :id order by reviewed_at, verdict = 'void', review_id")
 
 
 @dataclass(frozen=True, slots=True)
