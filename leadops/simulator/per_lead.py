@@ -129,6 +129,19 @@ def nothing_after_a_stop(run: Simulation, seen: Seen) -> Iterator[str]:
             yield f"touch {touch['touch_id']} was handed over {handed - at} after {stop['reason']}"
 
 
+def only_what_was_approved_leaves(run: Simulation, seen: Seen) -> Iterator[str]:
+    """Where a person decides: nothing without their word, and to the byte what they were shown (R24)."""
+    if not run.plan.review:
+        return
+    for touch in seen.touches:
+        for call in run.records.calls_of.get(touch["touch_id"], ()):
+            approved = run.records.approved.get(touch["touch_id"])
+            if approved is None:
+                yield f"touch {touch['touch_id']} left and nobody had approved it"
+            elif approved != call.body:
+                yield f"touch {touch['touch_id']} left with other bytes than were approved"
+
+
 def every_unsent_touch_says_why(run: Simulation, seen: Seen) -> Iterator[str]:
     """With a reason its state may have (P5, R34)."""
     del run

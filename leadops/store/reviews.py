@@ -37,8 +37,8 @@ _HOLD = sql(
     proofs=ARRAY(LargeBinary),
 )
 _APPROVE = sql(
-    """update touches t set state = 'planned', reason = 'approved', approved_digest = g.digest,
-    reviewed_by = :by, reviewed_at = :now
+    """update touches t set state = 'planned', reason = 'approved', due_at = greatest(t.due_at, :now),
+    approved_digest = g.digest, reviewed_by = :by, reviewed_at = :now
     from unnest(:ids, :digests) as g(touch_id, digest)
     where t.touch_id = g.touch_id and t.state = 'in_review' returning t.touch_id""",
     ids=TEXTS,
