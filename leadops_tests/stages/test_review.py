@@ -312,6 +312,110 @@ def test_a_task_for_a_rep_needs_nobody(world: World) -> None:
     assert world.rows("select 1 from touches where channel = 'rep_task' and state = 'sent'")
 
 
+# --- what else happens to a lead while a message waits
+
+
+def test_a_raised_tier_cancels_what_waits_of_the_lower_sequence(world: World) -> None:
+    person = {**DEMO, "company_size": 30, "title": "Engineer"}
+    world.post(wire("form_submitted", address(1), at=world.now, **person))
+    process(world)
+    world.now = world.one("select min(due_at) from touches where channel = 'email'") + timedelta(seconds=1)
+    send(world)
+    (waits,) = waiting(world.house.engine)
+    assert waits.sequence != "hot"
+    world.post(wire("demo_requested", address(1), at=world.now, **DEMO))
+    process(world)
+    found = touch(world, waits.touch_id)
+    assert (found["state"], found["reason"]) == ("cancelled", "tier_raised")
+    send(world)
+    assert [w.sequence for w in waiting(world.house.engine)] == ["hot"]
+
+
+def test_two_that_turn_out_to_be_one_are_asked_about_once(world: World) -> None:
+    held(world, 1, 2)
+    emails = [address(1), address(2)]
+    world.post(wire("identity_merged", None, at=world.now, properties={"emails": emails}))
+    process(world)
+    send(world)
+    (left,) = waiting(world.house.engine)
+    gone = world.rows(
+        "select state, reason from touches where in_review_since is not null and touch_id <> :id",
+        id=left.touch_id,
+    )
+    assert gone == [{"state": "cancelled", "reason": "enrolment_ended"}]
+    told(world, left.touch_id)
+    send(world)
+    assert len(world.outbox()) == 1
+
+
+def test_out_of_office_moves_what_waits_and_leaves_it_waiting(world: World) -> None:
+    (first,) = held(world, 1)
+    told(world, first)
+    send(world)
+    world.go(world.now + timedelta(days=5))
+    (second,) = waiting(world.house.engine)
+    away = {
+        "text": "I am out of the office until 20 March 2026.",
+        "headers": {"Auto-Submitted": "auto-replied"},
+    }
+    world.post(wire("reply_received", address(1), at=world.now, properties=away))
+    process(world)
+    found = touch(world, second.touch_id)
+    assert (found["state"], found["reason"]) == ("in_review", "awaiting_review")
+    assert found["due_at"] > world.now + timedelta(days=5)
+    told(world, second.touch_id)
+    send(world)
+    assert len(world.outbox()) == 1, "approved, and not due before they are back"
+    world.go(found["due_at"] + timedelta(minutes=1))
+    assert touch(world, second.touch_id)["state"] == "sent"
+    assert (
+        digest_of(sorted(world.outbox(), key=lambda p: p.stat().st_mtime)[-1].read_bytes()) == second.digest
+    )
+
+
+def test_a_paused_enrolment_holds_what_was_approved(world: World) -> None:
+    (waits,) = held(world, 1)
+    change(
+        world, "update enrolments set state = 'paused', resume_at = :at", at=world.now + timedelta(hours=3)
+    )
+    told(world, waits)
+    send(world)
+    assert touch(world, waits)["reason"] == "paused"
+    world.go(world.now + timedelta(hours=4))
+    (mail,) = world.outbox()
+    assert digest_of(mail.read_bytes()) == touch(world, waits)["approved_digest"]
+
+
+def test_a_suppressed_address_gets_nothing_that_was_approved(world: World) -> None:
+    (waits,) = held(world, 1)
+    told(world, waits)
+    key = world.house.keyring.email(address(1))
+    change(
+        world,
+        "insert into suppressions values (:key, 'address', 'by_hand', 'anna', :at)",
+        key=key,
+        at=world.now,
+    )
+    send(world)
+    assert (touch(world, waits)["state"], touch(world, waits)["reason"]) == ("cancelled", "suppressed")
+    assert world.outbox() == []
+
+
+def test_a_cap_defers_what_was_approved(engine: Engine, tmp_path: Path) -> None:
+    sender = in_mode("review").playbook.sender
+    box = sender.mailboxes[0].model_copy(update={"daily_cap": 1})
+    loaded = in_mode("review", sender=sender.model_copy(update={"mailboxes": (box,)}))
+    world = World(house_of(engine, tmp_path, loaded=loaded), tmp_path)
+    both = held(world, 1, 2)
+    told(world, *both)
+    send(world)
+    assert len(world.outbox()) == 1
+    assert sorted(touch(world, i)["reason"] or "" for i in both) == ["", "mailbox_cap"]
+    world.go(world.now + timedelta(days=1, hours=1))
+    by_touch = {p.stem: digest_of(p.read_bytes()) for p in world.outbox()}
+    assert {i: touch(world, i)["approved_digest"] for i in both} == {i: by_touch[i] for i in both}
+
+
 # --- races and crashes
 
 
