@@ -69,9 +69,15 @@ _WAITING = sql(
         and (cast(:template as text) is null or t.template = :template)
     order by t.urgency, t.in_review_since, t.touch_id limit :limit"""
 )
+# Bounded, for it is told with every run; one look at the index per urgency for the oldest.
 _HOW_MANY = sql(
-    "select count(*) as waiting, min(in_review_since) as since from touches where state = 'in_review'"
+    """select
+        (select count(*) from (select 1 from touches where state = 'in_review' limit :most) c) as waiting,
+        (select min(o.at) from (values (0), (1), (2)) as u(urgency), lateral (
+            select t.in_review_since as at from touches t where t.state = 'in_review'
+            and t.urgency = u.urgency order by t.in_review_since limit 1) o) as since"""
 )
+COUNTED = 5_000
 _SAID = sql("select * from reviews where touch_id = :id order by reviewed_at, verdict = 'void', review_id")
 
 
@@ -184,8 +190,8 @@ def waiting(
 
 
 def backlog(connection: Connection) -> Backlog:
-    """Reads the index of what waits."""
-    return Backlog(**rows(connection, _HOW_MANY)[0])
+    """Counted up to ``COUNTED``."""
+    return Backlog(**rows(connection, _HOW_MANY, most=COUNTED)[0])
 
 
 def said_of(connection: Connection, touch_id: str) -> list[dict[str, Any]]:

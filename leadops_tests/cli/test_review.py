@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def test_approved_it_leaves_and_its_digest_is_the_one_shown(world: World, waits:
     result = run("review", "approve", waits[0], "--by", "Anna Smith", "--digest", digest[:8])
     assert result.exit_code == 0, result.output
     assert state(world, waits[0]) == ("planned", "approved", "Anna-Smith")
+    world.now = datetime.now(UTC)  # the command's clock
     send(world)
     (mail,) = world.outbox()
     assert (mail.stem, digest_of(mail.read_bytes())) == (waits[0], digest)
@@ -128,6 +130,7 @@ def test_two_processes_at_once_each_message_is_decided_once(world: World, waits:
     assert sorted(done[0] + done[1]) == sorted(waits)
     assert [p.returncode for p in processes] == [int(len(d) < 2) for d in done]
     assert world.one("select count(*) from reviews") == 2
+    world.now = datetime.now(UTC)
     send(world)
     assert len(world.outbox()) == 2
 
