@@ -137,6 +137,7 @@ class ExitReason(StrEnum):
 class TouchState(StrEnum):
     PLANNED = "planned"
     CLAIMED = "claimed"
+    IN_REVIEW = "in_review"  # written, waits for a person's word
     HANDING_OVER = "handing_over"
     SENT = "sent"
     FAILED = "failed"
@@ -162,6 +163,10 @@ class TouchReason(StrEnum):
     PROVIDER_RETRY = "provider_retry"
     LEASE_EXPIRED = "lease_expired"
     RESUMED = "resumed"
+    APPROVED = "approved"  # by a person; the gates decide when
+    # waits for a person
+    AWAITING_REVIEW = "awaiting_review"
+    APPROVAL_VOID = "approval_void"  # what was about to leave was not what was approved
     # terminal
     STOPPED = "stopped"
     SUPPRESSED = "suppressed"
@@ -170,6 +175,7 @@ class TouchReason(StrEnum):
     ALREADY_SENT = "already_sent"  # by an enrolment that was merged into this person's
     NO_ADDRESS = "no_address"
     REJECTED = "rejected"  # the provider said no, for good
+    REJECTED_BY_REVIEWER = "rejected_by_reviewer"
     DRAFT_FAILED = "draft_failed"
     RETRIES_EXHAUSTED = "retries_exhausted"
     # handed over, outcome not known

@@ -153,6 +153,9 @@ def _touch(page: Page, t: TouchStory) -> None:
     if t.draft:
         page.table(((s.slot, s.value, f"from {s.evidence}") for s in t.draft.slots), indent=5)
     sent = _ids(t.message_id, f"{t.provider} {t.provider_ref or ''}".strip() if t.provider else None)
+    if t.approved_digest:
+        by = f"approved by {t.reviewed_by} {moment(t.reviewed_at)} UTC"
+        page.line(f"{by}, digest {t.approved_digest}", indent=5)
     page.line(f"{t.touch_id}, template {t.template}, attempts {t.attempts}", indent=5, style="dim")
     page.line(_ids(f"state {t.state}", t.reason, t.detail, sent), indent=5, style="dim")
 

@@ -52,6 +52,8 @@ class _Commands(LazyGroup):
         "db": ("leadops.cli.db:app", "The database: start, stop, upgrade, url."),
         "events": ("leadops.cli.events:app", "Refused input and parked items: list, mend, put back."),
         "touches": ("leadops.cli.touches:app", "Touches of unknown outcome: list, resolve."),
+        "review": ("leadops.cli.review:app", "Messages that wait for a person: list, show, approve, reject."),
+        "status": ("leadops.cli.standing:status", "How things stand: the mode and why, what waits."),
         "handoffs": ("leadops.cli.handoffs:app", "Leads that wait for a person: list, show."),
     }
 

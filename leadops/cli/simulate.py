@@ -49,6 +49,9 @@ def simulate(
     metrics: Annotated[
         bool, typer.Option("--metrics", help="In the end build the metric tables, and count again.")
     ] = False,
+    review: Annotated[
+        bool, typer.Option("--review", help="A person approves every message, most of them within hours.")
+    ] = False,
     history: Annotated[
         Path | None, typer.Option(help="Write what happened, a line each, to this file.")
     ] = None,
@@ -75,7 +78,8 @@ def simulate(
 
     def planned(seed: int) -> Plan:
         names = catalogue.drawn(seed) if faults == "drawn" else catalogue.named(faults)
-        return Plan(days, leads, seed, names, until, step_checks=checks == "step", metrics=metrics)
+        step_checks = checks == "step"
+        return Plan(days, leads, seed, names, until, step_checks, metrics, review)
 
     plan = planned(seed)
     # As Ctrl-C: the database and its server go with the run.

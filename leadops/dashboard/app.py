@@ -7,7 +7,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from leadops.dashboard import shell, view_conversion, view_handoffs, view_lead, view_overview, view_speed
+from leadops.dashboard import (
+    shell,
+    view_conversion,
+    view_handoffs,
+    view_lead,
+    view_overview,
+    view_review,
+    view_speed,
+)
 from leadops.dashboard.database import open_reader
 from leadops.dashboard.moments import is_zone, zones
 from leadops.domain.keys import Keyring
@@ -19,6 +27,7 @@ VIEWS = {
     "conversion": ("Conversion", view_conversion.draw),
     "speed": ("Speed-to-lead", view_speed.draw),
     "handoffs": ("Handoffs", view_handoffs.draw),
+    "review": ("Review", view_review.draw),
     "lead": ("Lead", view_lead.draw),
 }
 

@@ -12,12 +12,15 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from leadops.domain.keys import Keyring
+from leadops.domain.modes import Mode
 from leadops.errors import LeadopsError
 from leadops.playbook.model import Playbook
 from leadops.stages.explain import explain, find_lead, heads_of
+from leadops.stages.modes import mode_now
 from leadops.stages.story import LeadStory
-from leadops.store import drafts, status
+from leadops.store import drafts, reviews, status
 from leadops.store.engine import TEXTS, rows, sql, transaction
+from leadops.store.reviews import Backlog
 from leadops.terms import Draft
 
 LATEST, NEXT, UNKNOWN, WAITING = 15, 8, 20, 300
@@ -134,6 +137,29 @@ def handoffs(engine: Engine, owner: str | None, now: datetime) -> Handoffs:
     """Open handoffs, of one rep or of all. The soonest deadline first, so the overdue lead."""
     with transaction(engine) as connection:
         return Handoffs(rows(connection, _HANDOFFS, owner=owner, now=now), rows(connection, _OWNERS, now=now))
+
+
+# --- review
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Messages that wait for a person, as ``leadops review list`` orders them, at most ``WAITING``."""
+
+    waiting: list[Row]
+    backlog: Backlog
+
+
+def review(engine: Engine) -> Review:
+    """What waits, and how many in all since when."""
+    with transaction(engine) as connection:
+        return Review(reviews.waiting(connection, limit=WAITING), reviews.backlog(connection))
+
+
+def mode(engine: Engine, playbook: Playbook, now: datetime) -> Mode:
+    """Whether a person approves what is sent at ``now`` (aware), and why."""
+    with transaction(engine) as connection:
+        return mode_now(connection, playbook, now=now)
 
 
 # --- one lead

@@ -29,7 +29,7 @@ log = logging.getLogger("leadops.dashboard")
 
 @dataclass(frozen=True)
 class Sources:
-    """Where a view reads. ``playbook`` and ``keyring`` are asked for only by the view of one lead."""
+    """Where a view reads. ``keyring`` is asked for only by the view of one lead."""
 
     engine: Engine
     playbook: Callable[[], Playbook]

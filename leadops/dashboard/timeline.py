@@ -18,6 +18,7 @@ _QUIET = frozenset(
     {EventKind.EMAIL_PROCESSED, EventKind.EMAIL_DELIVERED, EventKind.LEAD_UPDATED, EventKind.PAGE_VIEWED}
 )
 _OVER = frozenset({TouchState.CANCELLED, TouchState.FAILED})
+_AHEAD = frozenset({TouchState.PLANNED, TouchState.CLAIMED, TouchState.IN_REVIEW})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ def _marks(event: EventStory, reply: ReplyStory | None, said: Mapping[str, Any])
 
 _STATES: Mapping[str, tuple[str, str]] = {
     TouchState.SENT: ("sent", "good"),
+    TouchState.IN_REVIEW: ("in review", "warn"),
     TouchState.UNKNOWN: ("outcome unknown", "warn"),
     TouchState.FAILED: ("failed", "bad"),
     TouchState.CANCELLED: ("not sent", "plain"),
@@ -133,14 +135,14 @@ def _touch(touch: TouchStory, draft: Draft | None) -> Entry:
         gates=() if is_over else touch.gates,
         decided_by=touch.decided_by,
         ids=(touch.touch_id, f"template {touch.template}", f"from {touch.mailbox}", *_sent_ids(touch)),
-        is_future=touch.state in (TouchState.PLANNED, TouchState.CLAIMED),
+        is_future=touch.state in _AHEAD,
         kind=f"touch-{touch.state}",
         order=3,
     )
 
 
 def _moment(touch: TouchStory) -> datetime:
-    if touch.state in (TouchState.PLANNED, TouchState.CLAIMED):
+    if touch.state in _AHEAD:
         return touch.due_at
     return touch.handed_over_at or touch.settled_at or touch.due_at
 
@@ -152,6 +154,8 @@ def _sent_ids(touch: TouchStory) -> Iterator[str]:
         yield f"{touch.provider} {touch.provider_ref or ''}".strip()
     if touch.detail:
         yield touch.detail
+    if touch.approved_digest:
+        yield f"approved by {touch.reviewed_by}, digest {touch.approved_digest}"
 
 
 # --- what was decided

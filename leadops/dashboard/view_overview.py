@@ -16,6 +16,9 @@ from leadops.dashboard import operations, shell
 from leadops.dashboard.moments import Clock, span
 from leadops.dashboard.operations import Overview
 from leadops.dashboard.shell import View, show
+from leadops.domain.modes import Mode
+from leadops.errors import UsageError
+from leadops.playbook.model import Playbook
 from leadops.stages.explain_words import say_exit, say_reason
 
 
@@ -36,7 +39,7 @@ def _live(view: View) -> None:
 
 def _draw(view: View) -> None:
     now, clock = _read(view.engine), view.clock()
-    show(_cards(view, now))
+    show(mode_line(view), _cards(view, now))
     left, right = st.columns([3, 2], gap="large")
     with left:
         show(m.heading("Newest leads", "last 24 hours"), _latest(view, now, clock))
@@ -55,12 +58,26 @@ def _draw(view: View) -> None:
     )
 
 
+@st.cache_data(ttl=shell.KEEP_S, max_entries=4, show_spinner=False)
+def _mode(_engine: Engine, _playbook: Playbook) -> Mode:
+    return operations.mode(_engine, _playbook, datetime.now(UTC))
+
+
+def mode_line(view: View) -> Markup:
+    """Whether a person approves what is sent, and why; a wrong playbook is said, and hides nothing."""
+    try:
+        found = _mode(view.engine, view.sources.playbook())
+    except UsageError as error:
+        return m.tag("p", str(error), class_="lo-hint", data_mode="unknown")
+    return m.tag("p", f"{found.reason}.", class_="lo-foot", data_mode=found.setting)
+
+
 def _cards(view: View, now: Overview) -> Markup:
     today, counts = now.today, now.counts
     timed = f"first message, of {today['timed']:,}"
     late = m.tag("span", f"{now.overdue:,} overdue", class_="lo-bad") if now.overdue else "none overdue"
     waiting = m.link(f"{counts['handoffs_open']:,}", view.at("handoffs"))
-    unknown = counts["unknown"]
+    unknown, held = counts["unknown"], counts["in_review"]
     return m.cards(
         m.card("Leads, last 24 h", f"{today['leads']:,}", name="leads"),
         m.card("Within 90 s", f"{today['within_90s']:,}", timed, name="within_90s"),
@@ -72,6 +89,13 @@ def _cards(view: View, now: Overview) -> Markup:
             name="not_written",
         ),
         m.card("Handoffs waiting", waiting, late, kind="lo-bad" if now.overdue else "", name="handoffs"),
+        m.card(
+            "In review",
+            m.link(f"{held:,}", view.at("review")),
+            "wait for a person to approve them" if held else None,
+            kind="lo-warn" if held else "",
+            name="in_review",
+        ),
         m.card("Messages, last 24 h", f"{counts['sent_24h']:,}", f"{counts['due_touches']:,} due now"),
         m.card(
             "Outcome unknown",

@@ -85,7 +85,7 @@ PROPERTIES = (
         """select e.enrolment_id as id from enrolments e
         where e.state in ('active', 'paused', 'paused_ooo') and not e.pending_plan and e.finish_at is null
         and not exists (select 1 from touches t where t.enrolment_id = e.enrolment_id
-            and t.state in ('planned', 'claimed', 'handing_over', 'unknown'))""",
+            and t.state in ('planned', 'claimed', 'in_review', 'handing_over', 'unknown'))""",
     ),
     Property(
         "send_schedule",
@@ -98,6 +98,14 @@ PROPERTIES = (
         "due_touches_leave_in_time",
         "No touch is due for more than 15 minutes without being sent, deferred or cancelled.",
         "select touch_id as id from touches where state = 'planned' and due_at < :late",
+        _WARN,
+    ),
+    Property(
+        "send_schedule",
+        "nobody_waits_long_for_review",
+        "No message waits for a person for more than four hours (leadops review list).",
+        """select touch_id as id from touches where state = 'in_review'
+        and in_review_since < cast(:now as timestamptz) - interval '4 hours'""",
         _WARN,
     ),
     Property(

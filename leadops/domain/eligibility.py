@@ -31,9 +31,13 @@ SOON = timedelta(minutes=1)
 PREDECESSOR_SOON = timedelta(minutes=5)
 PREDECESSOR_UNKNOWN_RETRY = timedelta(hours=1)
 """An unknown predecessor is settled by a webhook, a look-up or a person, rarely within minutes."""
+PREDECESSOR_IN_REVIEW_RETRY = timedelta(hours=1)
+"""However many wait for a person, what stands behind them is rarely looked at."""
 PAUSE_RECHECK = timedelta(hours=1)
 
-_UNSETTLED = frozenset({TouchState.PLANNED, TouchState.CLAIMED, TouchState.HANDING_OVER})
+_UNSETTLED = frozenset(
+    {TouchState.PLANNED, TouchState.CLAIMED, TouchState.IN_REVIEW, TouchState.HANDING_OVER}
+)
 # Suppressed because the address does not work: says nothing against a call by a rep (R15).
 _ADDRESS_FAULTS = frozenset({ExitReason.BOUNCED.value, "hard_bounce", "soft_bounces"})
 
@@ -191,7 +195,9 @@ def _predecessor_settled(facts: TouchFacts, now: datetime) -> Gate:
     unsettled = [state for state in states if state in _UNSETTLED]
     if unsettled:
         value = f"an earlier touch is {unsettled[0].value}"
-        return _defers(name, value, TouchReason.PREDECESSOR_PENDING, now + PREDECESSOR_SOON, now)
+        waits = TouchState.IN_REVIEW in unsettled
+        again = PREDECESSOR_IN_REVIEW_RETRY if waits else PREDECESSOR_SOON
+        return _defers(name, value, TouchReason.PREDECESSOR_PENDING, now + again, now)
     return _passed(name, f"{len(states)} earlier, all settled" if states else "first touch")
 
 

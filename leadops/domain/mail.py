@@ -6,6 +6,7 @@ a boundary at random. What the words are: ``slots.py``. How the bytes leave: ``p
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import UTC, datetime
 from email import policy
@@ -28,6 +29,8 @@ _MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
 _ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+@[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+")
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _WEB_ADDRESS = re.compile(r"https?://[!#-+\--;=?-~]+")  # printable ASCII without " < > and the comma
+_DATE = re.compile(rb"^Date: [^\r\n]*\r\n", re.MULTILINE)
+_HEAD_ENDS = b"\r\n\r\n"
 _LONGEST_LINE = 998  # octets, RFC 5322
 _LONGEST_NAME = 60
 _LONGEST_ENCODED_NAME = 45
@@ -145,6 +148,21 @@ def compose(
     message["X-Leadops-Touch"] = touch_id
     _set_body(message, body_text(draft, mailbox, sender, unsubscribe_url))
     return message.as_bytes(policy=_SMTP)
+
+
+def digest_of(wire: bytes) -> str:
+    """Of every byte of a composed message but its Date, which says when it left: what a person approves."""
+    head, _, body = wire.partition(_HEAD_ENDS)
+    undated = _DATE.sub(b"", head + b"\r\n", count=1)
+    return hashlib.blake2b(undated + b"\r\n" + body, digest_size=16).hexdigest()
+
+
+def dated(wire: bytes, date: datetime) -> bytes:
+    """The same message with another Date, and not one other byte changed. ``date`` is aware."""
+    head, ends, body = wire.partition(_HEAD_ENDS)
+    line = f"Date: {format_datetime(date.astimezone(UTC))}\r\n".encode("ascii")
+    # The last header has its line end in `ends`, so it is lent one.
+    return _DATE.sub(line, head + b"\r\n", count=1)[:-2] + ends + body
 
 
 def _check_ids(touch_id: str, reply_token: str, message_id: str, thread: tuple[str, ...]) -> None:

@@ -396,9 +396,28 @@ class Delivery(Strict):
     )
 
 
+class Volume(Strict):
+    """Leads of the trailing 30 days at which ``mode: by_volume`` changes."""
+
+    review_below: int = Field(50, ge=0, description="With fewer leads a person approves every message.")
+    model_above: int = Field(500, ge=0, description="With more leads the model scores, if it is better.")
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if self.model_above < self.review_below:
+            raise ValueError("model_above must not be less than review_below")
+        return self
+
+
 class Playbook(Strict):
     version: Literal[1]
     company: str
+    mode: Literal["auto", "review", "by_volume"] = Field(
+        "auto",
+        description="auto: messages leave by themselves; review: a person approves each (leadops review); "
+        "by_volume: as the leads of the trailing 30 days say.",
+    )
+    volume: Volume = Volume()
     fallback_timezone: ZoneName = Field("UTC", description="Where neither zone nor country is known.")
     home_country: str = Field("US", pattern="^[A-Z]{2}$", description="ISO 3166 alpha-2, upper case.")
     windows: dict[str, Window]

@@ -119,5 +119,5 @@ def command(plan: Plan, at: datetime) -> str:
     until = "" if days >= plan.days else f" --until {int(days) + 1}"
     return (
         f"leadops simulate --days {plan.days:g} --leads {plan.leads} --seed {plan.seed} "
-        f"--faults {faults.said(plan.faults)}{until}"
+        f"--faults {faults.said(plan.faults)}{' --review' if plan.review else ''}{until}"
     )

@@ -35,9 +35,11 @@ _REASONS: dict[str, frozenset[str | None]] = {
             TouchReason.LEASE_EXPIRED,
             TouchReason.LEASED,
             TouchReason.RESUMED,
+            TouchReason.APPROVED,
         }
     ),
     TouchState.CLAIMED: frozenset({TouchReason.LEASED}),
+    TouchState.IN_REVIEW: frozenset({TouchReason.AWAITING_REVIEW, TouchReason.APPROVAL_VOID}),
     TouchState.HANDING_OVER: frozenset({TouchReason.IN_FLIGHT}),
     TouchState.SENT: frozenset({None}),
     TouchState.UNKNOWN: frozenset({TouchReason.AMBIGUOUS}),
@@ -52,12 +54,14 @@ _REASONS: dict[str, frozenset[str | None]] = {
             TouchReason.TIER_RAISED,
             TouchReason.ALREADY_SENT,
             TouchReason.NO_ADDRESS,
+            TouchReason.REJECTED_BY_REVIEWER,
         }
     ),
 }
 """State of a touch -> reasons it may bear (R34): a partition of everything that was not sent."""
 
 _FINAL = frozenset({TouchState.SENT, TouchState.CANCELLED, TouchState.FAILED})
+_NOT_HANDED_OVER = frozenset({TouchState.PLANNED, TouchState.CLAIMED, TouchState.IN_REVIEW})
 _PROVIDER_HAS = frozenset({TouchState.SENT})
 _PROVIDER_MAY_HAVE = frozenset({TouchState.SENT, TouchState.UNKNOWN, TouchState.HANDING_OVER})
 
@@ -123,6 +127,19 @@ def nothing_after_a_stop(run: Simulation, seen: Seen) -> Iterator[str]:
             if seen.lead["merged_at"] is not None and handed <= seen.lead["merged_at"]:
                 continue  # before two turned out to be one, the stop of the one said nothing of the other
             yield f"touch {touch['touch_id']} was handed over {handed - at} after {stop['reason']}"
+
+
+def only_what_was_approved_leaves(run: Simulation, seen: Seen) -> Iterator[str]:
+    """Where a person decides: nothing without their word, and to the byte what they were shown (R24)."""
+    if not run.plan.review:
+        return
+    for touch in seen.touches:
+        for call in run.records.calls_of.get(touch["touch_id"], ()):
+            approved = run.records.approved.get(touch["touch_id"])
+            if approved is None:
+                yield f"touch {touch['touch_id']} left and nobody had approved it"
+            elif approved != call.body:
+                yield f"touch {touch['touch_id']} left with other bytes than were approved"
 
 
 def every_unsent_touch_says_why(run: Simulation, seen: Seen) -> Iterator[str]:
@@ -270,7 +287,7 @@ def nobody_is_left_to_nobody(run: Simulation, seen: Seen) -> Iterator[str]:
             yield f"enrolment {enrolment['enrolment_id']} is {enrolment['state']} with nothing ahead"
     ended = {e["enrolment_id"] for e in seen.enrolments} - {e["enrolment_id"] for e in seen.live}
     for touch in seen.touches:
-        if touch["enrolment_id"] in ended and touch["state"] in (TouchState.PLANNED, TouchState.CLAIMED):
+        if touch["enrolment_id"] in ended and touch["state"] in _NOT_HANDED_OVER:
             yield f"touch {touch['touch_id']} is {touch['state']} in an enrolment that has ended"
 
 

@@ -24,6 +24,9 @@ class Plan:
     metrics: bool = False
     """Whether the metric tables are built in the end and counted again: it takes dbt some ten seconds."""
 
+    review: bool = False
+    """Whether a person approves every message."""
+
     @property
     def model(self) -> bool:
         """Whether slots are filled by a language model; without one, by rule."""
@@ -82,6 +85,7 @@ def figures(outcome: Outcome) -> dict[str, Any]:
         "seed": plan.seed,
         "faults": sorted(plan.faults),
         "until": plan.until,
+        "review": plan.review,
         **{
             name: getattr(outcome, name)
             for name in Outcome.__dataclass_fields__

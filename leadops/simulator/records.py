@@ -63,13 +63,15 @@ class Records:
     """Calls that ``nothing_to_who_is_gone`` has looked at."""
     mails_read: int = 0
     """Mails whose words were looked at."""
+    approved: dict[str, str] = field(default_factory=dict)
+    """Touch -> digest of the request that the reviewer approved, in runs with one."""
     found: set[str] = field(default_factory=set)
     """Accepted events that were seen in the log."""
 
     def called(self, touch_id: str, begun_at: datetime, at: datetime, given: dict[str, Any]) -> Call:
         """A request of this body is about to leave."""
         person = given["personalizations"][0]["to"][0]["email"]
-        digest = hashlib.blake2b(repr(given).encode(), digest_size=12).hexdigest()
+        digest = digest_of_body(given)
         call = Call(touch_id, begun_at, at, person, given["from"]["email"], digest)
         self.calls.append(call)
         self.calls_of.setdefault(touch_id, []).append(call)
@@ -88,6 +90,11 @@ class Records:
             self.stopped_at.setdefault(address.lower(), at)
         if truth == "processed" and touch:
             self.processed_at.setdefault(touch, at)
+
+
+def digest_of_body(given: dict[str, Any]) -> str:
+    """Of a request to send, as the vendor reads it."""
+    return hashlib.blake2b(repr(given).encode(), digest_size=12).hexdigest()
 
 
 def is_stop(truth: str) -> bool:

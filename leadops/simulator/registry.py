@@ -35,6 +35,13 @@ REGISTRY: tuple[Invariant, ...] = (
         per_lead=per_lead.bytes_are_frozen,
     ),
     Invariant(
+        "only_what_was_approved_leaves",
+        "Where a person approves each message nothing leaves without it, and nothing but what was approved.",
+        ("R24",),
+        ("crash", "stall", "two_dispatchers", "storms_429"),
+        per_lead=per_lead.only_what_was_approved_leaves,
+    ),
+    Invariant(
         "ledger_moves_as_said",
         "A touch that has ended never moves again.",
         ("P1", "R3", "R15", "R17"),

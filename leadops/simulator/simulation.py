@@ -36,6 +36,7 @@ from leadops.simulator.faults import TIGHT_CAP, Faults
 from leadops.simulator.outside import Outside
 from leadops.simulator.plan import Outcome, Plan
 from leadops.simulator.records import Records
+from leadops.simulator.reviewing import Reviewer
 from leadops.simulator.scheduler import Clock, Scheduler, Task
 from leadops.simulator.wire import Wire
 from leadops.simulator.workers import Crew, Worker, WorkersChain
@@ -78,7 +79,7 @@ class Simulation(Course):
         self.engine, self.observer = engine, observer
         self.records = Records()
         self.faults = Faults(plan.faults, Chance(plan.seed), plan.start, plan.whole_end)
-        self.loaded = _with_caps(loaded, plan)
+        self.loaded = _with_review(_with_caps(loaded, plan), plan)
         virtual = Clock(plan.start)
         self.scene = _scene(virtual, self.loaded, plan)
         self.openai = OpenAISandbox(virtual, "sandbox", seed=plan.seed)
@@ -97,6 +98,7 @@ class Simulation(Course):
         )
         self._virtual = virtual
         self.outside = Outside(self)
+        self.reviewer = Reviewer(self) if plan.review else None
         self._restarts = self.faults.restarts()
         self.worked = False
         self.touched: set[str] = set()
@@ -223,6 +225,7 @@ class Simulation(Course):
             self._restarts[0] if self._restarts else None,
             self.outside.next_delivery(),
             self._day + timedelta(days=1),
+            self.reviewer.decides_next() if self.reviewer else None,
         ]
         return min(at for at in waiting if at is not None)
 
@@ -236,7 +239,11 @@ class Simulation(Course):
         self.outside.deliver()
         if effects.crm_writes or self.outside.must_poll(now):
             self.outside.start_poller()
-        self._work(self._left(effects))
+        left = self._left(effects)
+        self._work(left)
+        if self.reviewer is not None and self.reviewer.look(self._virtual.now):
+            self._start("review", self.reviewer.decide)
+            self._work(left)
         if now - self._day >= timedelta(days=1):
             self._nightly()
 
@@ -409,6 +416,12 @@ def _scene(clock: Clock, loaded: LoadedPlaybook, plan: Plan) -> Scene:
     if "absent_reps" in plan.faults:
         scene.world.send_away([rep.id for rep in reps[::3]])
     return scene
+
+
+def _with_review(loaded: LoadedPlaybook, plan: Plan) -> LoadedPlaybook:
+    if not plan.review:
+        return loaded
+    return replace(loaded, playbook=loaded.playbook.model_copy(update={"mode": "review"}))
 
 
 def _with_caps(loaded: LoadedPlaybook, plan: Plan) -> LoadedPlaybook:

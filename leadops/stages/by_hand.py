@@ -74,7 +74,7 @@ def resolve_touch(
         LeadopsError: ``no_such_touch``; ``not_unknown``: it has an outcome already.
         UsageError: ``bad_name``: ``by`` is not a short name.
     """
-    detail = f"{resolution.value}:{_name(by)}"
+    detail = f"{resolution.value}:{short_name(by)}"
     with transaction(engine) as connection:
         found = rows(connection, _TOUCH, id=touch_id)
         if not found:
@@ -121,8 +121,12 @@ def _given_up(connection: Connection, touch_id: str, detail: str, now: datetime)
     return f"Touch {touch_id} is given up: never sent again; the sequence goes on without it."
 
 
-def _name(by: str) -> str:
-    """The name as it may stand in the ledger, which holds codes and no addresses."""
+def short_name(by: str) -> str:
+    """The name as it may stand in the ledger, which holds codes and no addresses.
+
+    Raises:
+        UsageError: ``bad_name``.
+    """
     name = re.sub(r"\s+", "-", by.strip())
     if not re.fullmatch(r"[\w.-]{1,40}", name):
         raise UsageError("bad_name", "--by: a short name or rep id such as anna, without @ or punctuation.")

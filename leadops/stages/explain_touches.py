@@ -96,7 +96,8 @@ def _story(touch: Mapping[str, Any], draft: Draft | None, looked: _Looked) -> To
         for name in (
             "touch_id", "enrolment_id", "position", "sequence", "step", "channel", "template", "mailbox",
             "state", "reason", "detail", "due_at", "first_due_at", "why", "attempts", "handed_over_at",
-            "settled_at", "provider", "provider_ref",
+            "settled_at", "provider", "provider_ref", "in_review_since", "approved_digest", "reviewed_by",
+            "reviewed_at",
         )
     }  # fmt: skip
     return TouchStory(

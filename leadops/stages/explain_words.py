@@ -31,6 +31,9 @@ TOUCH_REASON: Mapping[TouchReason, str] = {
     TouchReason.PROVIDER_RETRY: "the provider did not take it, and it is tried again",
     TouchReason.LEASE_EXPIRED: "the worker that held it went away, and it waits for the next one",
     TouchReason.RESUMED: "it was paused and waits for its new turn",
+    TouchReason.APPROVED: "it was approved and waits for its turn",
+    TouchReason.AWAITING_REVIEW: "it waits for a person to approve it",
+    TouchReason.APPROVAL_VOID: "what was about to leave was not what was approved; a person looks again",
     TouchReason.STOPPED: "the lead was stopped",
     TouchReason.SUPPRESSED: "the lead or their company must not be contacted",
     TouchReason.ENROLMENT_ENDED: "the sequence had ended",
@@ -38,6 +41,7 @@ TOUCH_REASON: Mapping[TouchReason, str] = {
     TouchReason.ALREADY_SENT: "this step had already gone to the same person under another record",
     TouchReason.NO_ADDRESS: "there is no e-mail address",
     TouchReason.REJECTED: "the provider refused it for good",
+    TouchReason.REJECTED_BY_REVIEWER: "a person rejected it",
     TouchReason.DRAFT_FAILED: "no message could be written",
     TouchReason.RETRIES_EXHAUSTED: "the provider did not take it after all tries",
     TouchReason.AMBIGUOUS: "the call to the provider ended without an answer",
@@ -69,6 +73,7 @@ HANDOFF_REASON: Mapping[str, str] = {
     "replied": "they replied: answer them",
     "meeting_booked": "they booked a meeting: prepare it",
     "lead_returned": "a known lead came back",
+    "not_reached": "no message could be sent: reach them another way",
     "unknown_outcome": "check whether a message arrived",
     "unmatched_message": "somebody unknown wrote: read it",
 }
@@ -79,6 +84,7 @@ _PUT_OFF = frozenset(TouchReason) - {
     TouchReason.LEASED,
     TouchReason.LEASE_EXPIRED,
     TouchReason.RESUMED,
+    TouchReason.APPROVED,
 }
 
 
@@ -147,6 +153,10 @@ def say_touch(
     if state is TouchState.CLAIMED:
         held = _when(" until", touch["lease_until"])
         return f"not sent yet because {say_reason(TouchReason.LEASED.value)} (held{held})"
+    if state is TouchState.IN_REVIEW:
+        since = _when(", since", touch["in_review_since"])
+        look = f"leadops review show {touch['touch_id']}"
+        return f"not sent yet because {say_reason(touch['reason'])}{since}: {look}"
     return _planned(touch, refusal, error)
 
 

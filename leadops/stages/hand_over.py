@@ -13,13 +13,13 @@ from sqlalchemy import Connection
 from leadops.domain import eligibility
 from leadops.domain.headers import READING
 from leadops.domain.keys import Keyring
-from leadops.domain.mail import compose, message_id_for, unsubscribe_url
+from leadops.domain.mail import compose, dated, digest_of, message_id_for, unsubscribe_url
 from leadops.errors import LeadopsError
 from leadops.playbook.model import Playbook
 from leadops.stages.facts import LoadedTouch, around, facts, load, mailbox_of
 from leadops.stages.report import Report
 from leadops.stages.settle import settle_sent
-from leadops.store import crm, drafts, gate, touches
+from leadops.store import crm, drafts, gate, reviews, touches
 from leadops.store.engine import transaction
 from leadops.terms import Channel, Draft, Gate, Outcome, SendResult, TouchReason
 
@@ -34,6 +34,8 @@ class Work:
     loaded: LoadedTouch
     token: str
     words: Draft
+    review: bool = False
+    """Whether a person must have approved its message."""
 
     @property
     def touch_id(self) -> str:
@@ -88,6 +90,7 @@ def hand_over(
         loaded = load(connection, mine)
         stands = around(connection, loaded.values(), playbook, keyring, now=now)
         going: list[tuple[Work, LoadedTouch]] = []
+        held: list[tuple[Work, LoadedTouch]] = []
         for touch_id in (w.touch_id for w in works if w.touch_id in mine):
             work, fresh = by_id[touch_id], loaded[touch_id]
             if not fresh.keys(keyring) <= work.loaded.keys(keyring):
@@ -100,11 +103,18 @@ def hand_over(
                 refuse(connection, fresh.touch, work.token, refusal, now, report)
             elif Channel(fresh.touch["channel"]) is Channel.REP_TASK:
                 _give_to_rep(connection, house, work, now, report)
+            elif work.review and fresh.touch["approved_digest"] is None:
+                held.append((work, fresh))
             else:
                 stands = stands.after(fresh.touch["mailbox"], now)
                 going.append((work, fresh))
         until = now + timedelta(seconds=playbook.delivery.handover_seconds)
-        wires = _freeze(connection, house, going, now, until) if going else {}
+        approved, void = _approved(connection, going, now)
+        if void:
+            going = [(work, fresh) for work, fresh in going if work.touch_id not in void]
+        wires = _freeze(connection, house, going, approved, now, until) if going else {}
+        _hold(connection, house, held, TouchReason.AWAITING_REVIEW, now, report)
+        _hold(connection, house, list(void.values()), TouchReason.APPROVAL_VOID, now, report)
         return [
             Handed(work, wire, fresh.touch["mailbox"], _recipient(wire, fresh, keyring), until)
             for work, fresh in going
@@ -138,32 +148,98 @@ def _cap_scope(playbook: Playbook, loaded: LoadedTouch) -> list[str]:
     return [address, "@" + domain] if playbook.sender.domain_daily_cap else [address]
 
 
+def _approved(
+    connection: Connection, going: Sequence[tuple[Work, LoadedTouch]], now: datetime
+) -> tuple[dict[str, bytes], dict[str, tuple[Work, LoadedTouch]]]:
+    """Of touches that a person has approved: (touch_id -> the very bytes, those that have others by now)."""
+    theirs = {w.touch_id: (w, fresh) for w, fresh in going if fresh.touch["approved_digest"] is not None}
+    found: dict[str, bytes] = {}
+    if not theirs:
+        return found, {}
+    for touch_id, kept in reviews.kept(connection, theirs).items():
+        # Handed over before: those bytes, with the Date they had then.
+        wire = kept.wire or (dated(kept.proof, now) if kept.proof else None)
+        if wire is not None and digest_of(wire) == theirs[touch_id][1].touch["approved_digest"]:
+            found[touch_id] = wire
+    return found, {i: pair for i, pair in theirs.items() if i not in found}
+
+
+def _hold(
+    connection: Connection,
+    house: Outreach,
+    held: Sequence[tuple[Work, LoadedTouch]],
+    reason: TouchReason,
+    now: datetime,
+    report: Report,
+) -> None:
+    """Their messages as they would leave now wait for a person."""
+    if not held:
+        return
+    threads = _threads(connection, held)
+    given = [
+        reviews.Held(work.touch_id, work.token, made.draft_id, made.wire)
+        for work, fresh in held
+        if (made := _composed(house, work, fresh, threads.get(work.enrolment_id, []), now)).wire
+    ]
+    waiting = reviews.hold(connection, given, reason, now=now)
+    for work, fresh in held:
+        if work.touch_id not in waiting:
+            raise _draft_gone(work)
+        if reason is TouchReason.APPROVAL_VOID:
+            touch = fresh.touch
+            digests = {work.touch_id: touch["approved_digest"]}
+            reviews.record(connection, digests, "void", touch["reviewed_by"], now=now)
+        report.count("in_review" if reason is TouchReason.AWAITING_REVIEW else reason.value)
+        report.lead_ids.add(work.lead_id)
+
+
+def _threads(
+    connection: Connection, works: Sequence[tuple[Work, LoadedTouch]]
+) -> dict[str, list[tuple[str, str]]]:
+    in_threads = {w.enrolment_id for w, fresh in works if fresh.message_ids}
+    return drafts.threads(connection, in_threads) if in_threads else {}
+
+
+def _draft_gone(work: Work) -> LeadopsError:
+    return LeadopsError("draft_gone", f"touch {work.touch_id}: its draft is gone.")
+
+
 def _freeze(
     connection: Connection,
     house: Outreach,
     going: Sequence[tuple[Work, LoadedTouch]],
+    approved: Mapping[str, bytes],
     now: datetime,
     until: datetime,
 ) -> dict[str, bytes]:
-    """touch_id -> its message's bytes, fixed for good."""
-    in_threads = {w.enrolment_id for w, fresh in going if fresh.message_ids}
-    threads = drafts.threads(connection, in_threads) if in_threads else {}
-    given = [_composed(house, work, fresh, threads.get(work.enrolment_id, []), now) for work, fresh in going]
+    """touch_id -> its message's bytes, fixed for good: those ``approved``, else what is composed now."""
+    threads = _threads(connection, going)
+    given = [
+        _composed(house, work, fresh, threads.get(work.enrolment_id, []), now, approved.get(work.touch_id))
+        for work, fresh in going
+    ]
     frozen = touches.hand_over(connection, given, now=now, until=until, provider=house.email.name)
     wires = {touch_id: wire for touch_id, wire in frozen.items() if wire is not None}
     for work, _ in going:
         if work.touch_id not in wires:
-            raise LeadopsError("draft_gone", f"touch {work.touch_id}: its draft is gone.")
+            raise _draft_gone(work)
+        if wires[work.touch_id] != approved.get(work.touch_id, wires[work.touch_id]):
+            raise LeadopsError("not_as_approved", f"touch {work.touch_id}: its bytes changed just now.")
     return wires
 
 
 def _composed(
-    house: Outreach, work: Work, fresh: LoadedTouch, thread: Sequence[tuple[str, str]], now: datetime
+    house: Outreach,
+    work: Work,
+    fresh: LoadedTouch,
+    thread: Sequence[tuple[str, str]],
+    now: datetime,
+    approved: bytes | None = None,
 ) -> touches.HandOver:
     touch = fresh.touch
     mailbox = mailbox_of(touch, house.playbook)
     message_id = touch["message_id"] or message_id_for(touch["touch_id"], mailbox.address.rpartition("@")[2])
-    wire = compose(
+    wire = approved or compose(
         touch_id=touch["touch_id"],
         draft=work.words,
         to_address=fresh.state.address or "",

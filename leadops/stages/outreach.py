@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from leadops.domain import eligibility
 from leadops.domain.keys import Keyring
+from leadops.domain.modes import Mode
 from leadops.playbook.model import Playbook, Template
 from leadops.providers.crm.port import RawRow
 from leadops.providers.email.port import EmailPort
@@ -36,12 +37,13 @@ from leadops.stages.facts import LoadedTouch, around, facts, load
 from leadops.stages.hand_over import Handed, Work
 from leadops.stages.handing import Due, hand_off
 from leadops.stages.ingest import ingest
+from leadops.stages.modes import mode_now
 from leadops.stages.report import Report
 from leadops.stages.settle import settle, settle_sent
 from leadops.stages.stops import ended
 from leadops.store import crm, enrolments, touches
 from leadops.store.engine import TEXTS, StoreError, rows, sql, transaction
-from leadops.terms import EventKind, ExitReason, Outcome, SendResult, TouchReason, stable_id
+from leadops.terms import Draft, EventKind, ExitReason, Outcome, SendResult, TouchReason, stable_id
 
 Clock = Callable[[], datetime]
 _TRIES = 3
@@ -74,22 +76,24 @@ class Outreach:
 
 @dataclass(slots=True)
 class OutreachReport:
-    """The two halves of one batch."""
+    """The two halves of one batch. ``mode``: whether its messages wait for a person, and why."""
 
     drafts: Report = field(default_factory=lambda: Report("draft"))
     dispatches: Report = field(default_factory=lambda: Report("dispatch"))
+    mode: Mode | None = None
 
     def absorb(self, other: OutreachReport) -> None:
         """Add a later batch."""
         self.drafts.absorb(other.drafts)
         self.dispatches.absorb(other.dispatches)
+        self.mode = other.mode
 
 
 def send_due(house: Outreach, clock: Clock, *, limit: int = 100) -> OutreachReport:
     """Take up to ``limit`` due touches, most urgent first, through to their outcome.
 
-    Counts of ``dispatches``: claimed, sent, deferred:REASON, cancelled:REASON, retry, failed:REASON,
-    unknown, lost_claim. One touch that fails never stops the others.
+    Counts of ``dispatches``: claimed, sent, in_review, approval_void, deferred:REASON, cancelled:REASON,
+    retry, failed:REASON, unknown, lost_claim. One touch that fails never stops the others.
     """
     batch = _Batch(house, clock, limit, house.beside())
     try:
@@ -164,6 +168,7 @@ class _Batch:
         lease = timedelta(seconds=house.playbook.delivery.lease_seconds)
         with transaction(house.engine) as connection:
             claimed = touches.claim_due(connection, now=now, limit=limit, token=token, lease=lease)
+            report.mode = report.mode or mode_now(connection, house.playbook, now=now)
         report.dispatches.count("claimed", len(claimed))
         self.left = self.left - len(claimed) if len(claimed) == limit else 0
         if not claimed:
@@ -173,7 +178,7 @@ class _Batch:
         self.tokens |= dict.fromkeys(screened, token)
         for touch_id, code in found.failed.items():
             _fail(house, screened[touch_id].touch, token, code, now, report.dispatches)
-        self.ready |= {i: Work(screened[i], token, words) for i, words in found.written.items()}
+        self.ready |= {i: self._work(screened[i], token, words) for i, words in found.written.items()}
         self.writing |= found.to_write
         if found.to_write:
             requests = [w.request for w in found.to_write.values()]
@@ -206,7 +211,10 @@ class _Batch:
         for touch_id, code in failed.items():
             touch, token = asked[touch_id].loaded.touch, self.tokens[touch_id]
             _fail(self.house, touch, token, code, now, self.report.dispatches)
-        self.ready |= {i: Work(asked[i].loaded, self.tokens[i], found) for i, found in words.items()}
+        self.ready |= {i: self._work(asked[i].loaded, self.tokens[i], w) for i, w in words.items()}
+
+    def _work(self, loaded: LoadedTouch, token: str, words: Draft) -> Work:
+        return Work(loaded, token, words, review=self.report.mode is not None and self.report.mode.review)
 
     # Handed over --------------------------------------------------------------------------------------
 

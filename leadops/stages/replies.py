@@ -188,11 +188,14 @@ def _for_the_colleague(
 
 _LEFT = sql(
     """select t.touch_id, t.position, t.due_at from touches t
-    where t.enrolment_id = :id and t.state in ('planned', 'claimed') order by t.position"""
+    where t.enrolment_id = :id and t.state in ('planned', 'claimed', 'in_review') order by t.position"""
 )
+# What waits for a person goes on waiting: once approved it is due then.
 _SHIFT = sql(
-    """update touches set due_at = :due, state = 'planned', reason = 'out_of_office', lease_token = null,
-    lease_until = null where touch_id = :id and state in ('planned', 'claimed')"""
+    """update touches set due_at = :due, lease_token = null, lease_until = null,
+    state = case when state = 'in_review' then state else 'planned' end,
+    reason = case when state = 'in_review' then reason else 'out_of_office' end
+    where touch_id = :id and state in ('planned', 'claimed', 'in_review')"""
 )
 _ZONE = sql("select timezone, country from leads where lead_id = :id")
 

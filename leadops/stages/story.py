@@ -135,6 +135,10 @@ class TouchStory:
     message_id: str | None
     provider: str | None
     provider_ref: str | None
+    in_review_since: datetime | None
+    approved_digest: str | None
+    reviewed_by: str | None
+    reviewed_at: datetime | None
     draft: DraftStory | None
     gates: tuple[Gate, ...]
     decided_by: str | None

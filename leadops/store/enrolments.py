@@ -35,7 +35,7 @@ _ALREADY_SENT = sql(
     from enrolments e, enrolments o, touches s
     where e.lead_id = any(:leads) and e.{_LIVE} and o.lead_id = e.lead_id
     and o.enrolment_id <> e.enrolment_id and o.ended_at > e.enrolled_at
-    and t.enrolment_id = e.enrolment_id and t.state in ('planned', 'claimed')
+    and t.enrolment_id = e.enrolment_id and t.state in ('planned', 'claimed', 'in_review')
     and s.enrolment_id = o.enrolment_id and s.state in ('handing_over', 'sent', 'unknown')
     and t.sequence = s.sequence and t.step = s.step
     returning t.enrolment_id""",

@@ -237,3 +237,17 @@ def decided(connection: Connection, lead_ids: Iterable[str], reasons: Mapping[st
     ids = sorted(lead_ids)
     given = {"ids": ids, "reasons": [reasons.get(i) for i in ids], "decided": sorted(reasons)}
     return int(one_value(connection, _DECIDED, **given))
+
+
+_CAME_IN = sql(
+    """select count(*) from (
+        select 1 from leads where became_lead_at > :since and became_lead_at <= :until
+        and merged_into is null and not is_test limit :most) counted"""
+)
+
+
+def came_in(connection: Connection, *, since: datetime, until: datetime, at_most: int) -> int:
+    """How many became leads after ``since`` up to ``until``, counted to ``at_most``: its price is bounded by
+    that. Test records and leads that turned out to be another one are left out.
+    """
+    return int(one_value(connection, _CAME_IN, since=since, until=until, most=at_most))

@@ -19,6 +19,7 @@ _COUNTS = sql(
         (select count(*) from touches where state = 'planned' and due_at <= :now) as due_touches,
         (select count(*) from touches where state in ('handing_over', 'sent', 'unknown')
             and handed_over_at > :since) as sent_24h,
+        (select count(*) from touches where state = 'in_review') as in_review,
         (select count(*) from touches where state = 'unknown') as unknown,
         (select count(*) from handoffs where acted_at is null) as handoffs_open,
         (select count(*) from quarantined_events where replayed_at is null) as quarantined

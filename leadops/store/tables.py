@@ -275,6 +275,10 @@ touches = Table(
     _stamp("handed_over_at", "Commit of the step into handing_over"),
     _stamp("settled_at", "When sent, failed, unknown or cancelled was recorded"),
     Column("detail", Text, comment="A code for the person who must act; never personal"),
+    _stamp("in_review_since", "When it began to wait for a person, latest"),
+    Column("approved_digest", Text, comment="Of the bytes that a person approved; nothing else may leave"),
+    Column("reviewed_by", Text, comment="Who approved or rejected it: a short name"),
+    _stamp("reviewed_at", "When"),
     UniqueConstraint("enrolment_id", "sequence", "step"),
     UniqueConstraint("enrolment_id", "position"),
     CheckConstraint(_one_of("state", TouchState), name="state"),
@@ -286,6 +290,7 @@ touches = Table(
         postgresql_where=text("state in ('claimed', 'handing_over')"),
     ),
     Index("ix_touches_unknown", "settled_at", postgresql_where=text("state = 'unknown'")),
+    Index("ix_touches_in_review", "urgency", "in_review_since", postgresql_where=text("state = 'in_review'")),
     Index(
         "ix_touches_mailbox_handed_over",
         "mailbox",
@@ -321,8 +326,26 @@ message_bodies = Table(
     Column("subject", Text, nullable=False, comment="Personal"),
     Column("body", Text, nullable=False, comment="Personal"),
     Column("slots", JSONB, nullable=False, comment="Personal: slot: value"),
+    Column("proof", LargeBinary, comment="Personal: the bytes a person approves, from the review on"),
     Column("wire", LargeBinary, comment="Personal: the frozen bytes, from the hand-over on"),
     comment="The personal bytes of each draft",
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("review_id", Text, primary_key=True),
+    Column("touch_id", Text, ForeignKey("touches.touch_id"), nullable=False),
+    Column(
+        "verdict", Text, nullable=False, comment="approved, rejected; void: its bytes were others by then"
+    ),
+    Column("digest", Text, comment="Of the bytes it is about"),
+    Column("reviewer", Text, nullable=False, comment="A short name; of a void one, whose approval it was"),
+    Column("why", Text, comment="Personal: in the reviewer's words"),
+    _stamp("reviewed_at", "When", nullable=False),
+    CheckConstraint("verdict in ('approved', 'rejected', 'void')", name="verdict"),
+    Index("ix_reviews_touch_id", "touch_id"),
+    comment="What people said of messages that waited for them; append-only",
 )
 
 replies = Table(

@@ -1,8 +1,9 @@
 """The send ledger: the only place that knows whether a touch left, and the only one that lets it.
 
     planned -> claimed (lease; nothing may leave yet; expiry -> planned)
+            -> in_review (a person decides, ``reviews.py``; approved -> planned, rejected -> cancelled)
             -> handing_over (gate passed, bytes frozen; committed right before the call; expiry -> unknown)
-            -> sent | failed | unknown                any of the first two -> cancelled
+            -> sent | failed | unknown                any of the first three -> cancelled
 
 Every function is one statement on rows whose state it names, so that two workers, or a worker that
 wakes up after its lease, never both win (R3).
@@ -30,7 +31,7 @@ from leadops.terms import PlannedTouch, SendResult, TouchReason
 LEASED_BY_THE_DEAD = f"(position('~' in lease_token) = 10 and left(lease_token, 9) not in ({WORKERS_ALIVE}))"
 """SQL, of a touch: its lease is that of a runner that is gone. Only for claims, of which nothing has left: a
 hand-over may be on the wire while its worker has lost nothing but the database."""
-_PLANNED_STATES = "state in ('planned', 'claimed')"
+_NOT_HANDED_OVER = "state in ('planned', 'claimed', 'in_review')"
 
 # One index range per urgency: reads what is due and nothing else, however big the table.
 _CLAIM = sql(
@@ -140,7 +141,7 @@ _UNKNOWN = sql(
 _CANCEL = sql(
     f"""update touches set state = 'cancelled', reason = :reason, settled_at = :now, lease_token = null,
     lease_until = null
-    where enrolment_id = any(:ids) and {_PLANNED_STATES} returning touch_id, enrolment_id""",
+    where enrolment_id = any(:ids) and {_NOT_HANDED_OVER} returning touch_id, enrolment_id""",
     ids=TEXTS,
 )
 _EXPIRED_CLAIMS = sql(
@@ -172,7 +173,7 @@ _FINISH_AT = sql(
     where e.enrolment_id = any(:ids) and e.state in ('active', 'paused', 'paused_ooo')
     and not e.pending_plan and not exists (
         select 1 from touches t where t.enrolment_id = e.enrolment_id
-        and t.state in ('planned', 'claimed', 'handing_over', 'unknown'))""",
+        and t.state in ('planned', 'claimed', 'in_review', 'handing_over', 'unknown'))""",
     ids=TEXTS,
 )
 

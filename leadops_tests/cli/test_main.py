@@ -35,6 +35,8 @@ COMMANDS = [
     "db",
     "events",
     "touches",
+    "review",
+    "status",
     "handoffs",
     "version",
 ]

@@ -38,7 +38,7 @@ def test_a_run_says_what_it_did_and_writes_its_figures(tmp_path: Path) -> None:
 def test_a_broken_promise_is_exit_code_1_and_its_command_breaks_it_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    too_much = reworded(touches._CANCEL, "'planned', 'claimed')", "'planned', 'claimed', 'sent')")
+    too_much = reworded(touches._CANCEL, "'claimed', 'in_review')", "'claimed', 'in_review', 'sent')")
     monkeypatch.setattr(touches, "_CANCEL", too_much)
     done = CliRunner().invoke(app, ["simulate", "--days", "4", "--leads", "24"])
     assert done.exit_code == 1

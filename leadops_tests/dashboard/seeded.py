@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 from leadops_tests import house
 from leadops_tests.house import DEMO, house_of, wire
 from leadops_tests.metrics.world import World as Past
+from leadops_tests.stages.sending import in_mode, process, send
 
 SECRET = "test"  # what house_of keys its digests with
 EVIL = "<script>alert(1)</script>"
@@ -105,6 +106,7 @@ def seed(engine: Engine, folder: Path) -> None:
     _today(world, now)
     world.now = now
     world.run()
+    _held(engine, folder, now)
     with engine.begin() as connection:
         past(random.Random(7), now).store(connection)
         connection.execute(
@@ -115,6 +117,16 @@ def seed(engine: Engine, folder: Path) -> None:
             ),
             {"at": now - timedelta(minutes=20)},
         )
+
+
+def _held(engine: Engine, folder: Path, now: datetime) -> None:
+    """Somebody whose first message waits for a person."""
+    at = now - timedelta(minutes=3)
+    world = house.World(house_of(engine, folder, loaded=in_mode("review")), folder, now=at)
+    contact = {**DEMO, "name": EVIL, "first_name": "Hana", "company": EVIL_COMPANY}
+    world.post(wire("demo_requested", "hana@held.example", at=at, **contact))
+    process(world)
+    send(world)
 
 
 def _early(world: house.World) -> None:

@@ -107,6 +107,18 @@ def test_the_overdue_handoff_stands_first_and_each_rep_sees_their_own(reader: Re
     assert "Nobody waits for rep-nobody" in reader.text()
 
 
+def test_what_waits_for_review_is_listed_with_its_words(reader: Reader) -> None:
+    page = reader.open("view=review", "table[data-table=review]")
+    (row,) = reader.table("review")
+    assert row["row"].startswith("tch_")
+    assert f"leadops review show {row['row']}" in row["text"]
+    assert "Hana" in row["cells"]["message"]
+    assert "mode is auto" in reader.text()
+    page.locator("table[data-table=review] a").first.click()
+    page.wait_for_selector("[data-timeline]")
+    assert "it waits for a person to approve it" in reader.text()
+
+
 def test_a_leads_name_leads_to_its_page(reader: Reader) -> None:
     page = reader.open("view=handoffs&tz=Asia%2FTokyo", "table[data-table=handoffs]")
     page.click("a:has-text('Anna Schmidt')")
@@ -155,6 +167,7 @@ def test_what_people_write_is_text_and_nothing_else(reader: Reader) -> None:
         ("view=conversion", "table[data-table=conversion]"),
         ("view=speed", "table[data-table=speed]"),
         ("view=handoffs", "table[data-table=handoffs]"),
+        ("view=review", "table[data-table=review]"),
         ("view=lead&lead=evil@evil.example", "[data-timeline]"),
     ):
         page = reader.open(query, wait)
@@ -180,7 +193,9 @@ def test_an_unknown_lead_is_a_sentence(reader: Reader) -> None:
 def test_the_overview_counts_todays_leads_and_names_what_waits(reader: Reader) -> None:
     page = reader.open("view=overview", "table[data-table=latest]")
     cards = reader.cards()
-    assert cards["leads"].endswith("\n5") or "\n5\n" in cards["leads"] + "\n"
+    assert cards["leads"].endswith("\n6") or "\n6\n" in cards["leads"] + "\n"
+    assert "1\nwait for a person to approve" in cards["in_review"]
+    assert "mode is auto: messages leave by themselves" in reader.text()
     assert "3\n2 overdue" in cards["handoffs"]
     assert "1" in cards["unknown"]
     assert LONG in reader.text()

@@ -93,6 +93,7 @@ EMPTY = {
     "conversion": "leadops metrics build",
     "speed": "leadops metrics build",
     "handoffs": "Nobody waits for a person",
+    "review": "No message waits for a person",
     "lead": "Give an e-mail address",
 }
 
@@ -115,7 +116,7 @@ def test_a_database_that_is_away_is_a_sentence(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with settings_for("postgresql://someone:hunter2@127.0.0.1:1/gone", tmp_path):
-        for view in ("overview", "conversion", "speed", "handoffs"):
+        for view in ("overview", "conversion", "speed", "handoffs", "review"):
             assert "The database does not answer" in said(view)
         assert "The database does not answer" in said("lead", lead="anna@acme.example")
     written = caplog.text + "".join(capfd.readouterr())

@@ -132,6 +132,18 @@ def overdue(world: World) -> str:
     return touch
 
 
+def waits_for_review(world: World) -> str:
+    touch = first(world, "touch_id", "touches", "state = 'planned'")
+    do(
+        world,
+        """update touches set state = 'in_review', reason = 'awaiting_review', in_review_since = :since
+        where touch_id = :id""",
+        id=touch,
+        since=world.now - timedelta(hours=5),
+    )
+    return touch
+
+
 def bytes_gone(world: World) -> str:
     touch = first(world, "touch_id", "touches", "state = 'sent' and channel = 'email'")
     do(
@@ -207,6 +219,7 @@ BROKEN: list[tuple[str, Break]] = [
     ("live_ones_have_something_ahead", nothing_ahead),
     ("every_unsent_touch_says_why", no_reason),
     ("due_touches_leave_in_time", overdue),
+    ("nobody_waits_long_for_review", waits_for_review),
     ("sent_mail_has_frozen_bytes", bytes_gone),
     ("nothing_after_a_stop", sent_after_stop),
     ("one_message_per_step", said_twice),

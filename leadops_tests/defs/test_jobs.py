@@ -13,12 +13,15 @@ import pytest
 from sqlalchemy import Engine, text
 
 from leadops.definitions import build_defs
+from leadops.domain.mail import digest_of
 from leadops.providers.enrichment.offline import OfflineEnrichment
 from leadops.providers.enrichment.port import EnrichmentPort
 from leadops.providers.llm.port import SlotRequest, SlotWriter, WrittenSlots
 from leadops.providers.llm.template import TemplateWriter
+from leadops.stages.review import approve, waiting
 from leadops.terms import EvidenceField, LeadState
 from leadops_tests.house import DEMO, World, house_of, wire
+from leadops_tests.stages.sending import in_mode
 
 EVERY_ASSET = {
     "replies",
@@ -95,6 +98,26 @@ def test_a_run_says_whom_it_answered_and_what_the_words_took(
     run(location, "first_touch", instance)
     idle = max(instance.get_run_records(), key=lambda r: r.storage_id)
     assert "leadops/answered" not in idle.dagster_run.tags
+
+
+def test_a_run_says_the_mode_why_and_what_waits_for_a_person(
+    engine: Engine, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    house = house_of(engine, tmp_path, loaded=in_mode("by_volume"))
+    world = World(house, tmp_path, now=datetime.now(UTC))
+    world.post(hot(world))
+    location = build_defs({"house": house})
+    said = run(location, "first_touch", instance)["dispatches"]
+    assert (said["did/in_review"], said["in_review"], said["mode"]) == (1, 1, "by_volume")
+    assert said["mode_reason"].startswith("1 lead in 30 days, fewer than 50: a person approves")
+    assert world.outbox() == []
+    (waits,) = waiting(engine)
+    approve(engine, [waits.touch_id], "anna", now=datetime.now(UTC))
+    said = run(location, "due_touches", instance)["dispatches"]
+    assert (said["did/sent"], said["in_review"]) == (1, 0)
+    assert "in_review_since" not in said
+    (mail,) = world.outbox()
+    assert digest_of(mail.read_bytes()) == waits.digest
 
 
 def test_previews_show_rows_and_nobody(

@@ -31,10 +31,11 @@ from leadops.stages.facts import LoadedTouch, load
 from leadops.stages.fold import fold_pending
 from leadops.stages.outreach import tend
 from leadops.stages.settle import reconcile, settle, settle_sent
-from leadops.store import enrolments, gate, touches
+from leadops.store import drafts, enrolments, gate, reviews, touches
 from leadops.store.engine import rows, sql, transaction
 from leadops.terms import (
     Channel,
+    Draft,
     EnrolmentState,
     ExitReason,
     Outcome,
@@ -54,7 +55,8 @@ HANDOVER = timedelta(seconds=300)
 GAP = timedelta(hours=48)
 MAX_ATTEMPTS = 2
 LIVE = ("active", "paused")
-OPEN = ("planned", "claimed", "handing_over", "unknown")
+OPEN = ("planned", "claimed", "in_review", "handing_over", "unknown")
+NOT_HANDED_OVER = ("planned", "claimed", "in_review")
 ENDED = ("sent", "failed", "cancelled")
 COUNTED = ("handing_over", "sent", "unknown")
 
@@ -68,7 +70,7 @@ CALLS: dict[str, tuple[SendResult, bool]] = {
     "our key is wrong": (SendResult(Outcome.RETRY, detail="key", ours=True), False),
     "refused": (SendResult(Outcome.REJECTED, detail="550"), False),
 }
-WHAT = st.sampled_from([*sorted(CALLS), "no words", "dies"])
+WHAT = st.sampled_from([*sorted(CALLS), "asks a person", "asks a person", "no words", "dies"])
 WHATS = st.lists(WHAT, min_size=4, max_size=4)
 
 Plan = tuple[Tier, str, list[tuple[int, Channel]]]
@@ -113,6 +115,7 @@ class Line:
     handed: datetime | None = None
     settled: datetime | None = None
     taken: int = 0  # how often the provider has accepted it
+    approved: bool = False  # by a person, whose word still holds
 
     def becomes(self, state: str, reason: str | None, settled: datetime | None = None) -> None:
         """What every step but a claim does to the lease."""
@@ -133,6 +136,7 @@ class Line:
             "attempts": self.attempts,
             "handed_over_at": self.handed,
             "settled_at": self.settled,
+            "approved": self.approved,
         }
 
 
@@ -198,6 +202,8 @@ class Ledger(RuleBasedStateMachine):
         whose = {"enrolment_id": run.id, "lead_id": run.lead, "mailbox": run.mailbox}
         planned = [touches.row(p, **whose, urgency=run.tier.rank, now=self.now) for p in run.plan]
         touches.add(connection, planned)
+        words = Draft("Hi", "Words.", (), "t", "1", "template")
+        drafts.save(connection, {t["touch_id"]: words for t in planned}, now=self.now)
 
     # --- workers: a lease, the hand-over, the call, the record
 
@@ -285,13 +291,13 @@ class Ledger(RuleBasedStateMachine):
         elif what == "no words" and work.until is None:
             self._find_no_words(work)
         elif work.until is None:
-            self._try_hand_over(work)
+            self._try_hand_over(work, asks=what == "asks a person")
         elif work.result is None:
             self._call(work, what)
         else:
             self._record(work)
 
-    def _try_hand_over(self, work: Work) -> None:
+    def _try_hand_over(self, work: Work, *, asks: bool) -> None:
         """By whoever holds the lease, where the enrolment and the cap let it; else nothing leaves."""
         line, run = work.line, work.line.run
         self.works.remove(work)
@@ -310,6 +316,9 @@ class Ledger(RuleBasedStateMachine):
                 self._defer(connection, work, TouchReason.PAUSED, self.now + timedelta(hours=1))
             elif line.channel is Channel.EMAIL and counted >= CAP:
                 self._defer(connection, work, TouchReason.MAILBOX_CAP, oldest + timedelta(hours=24))
+            elif asks and line.channel is Channel.EMAIL and not line.approved:
+                assert _held(connection, line.id, work.token, self.now) == {line.id}
+                line.becomes("in_review", "awaiting_review")
             else:
                 self._hand_over(connection, work)
 
@@ -501,6 +510,25 @@ class Ledger(RuleBasedStateMachine):
             line.becomes("failed", "ambiguous", self.now)
             self._close(line.run, self.now)
 
+    @precondition(lambda self: any(t.state == "in_review" for t in self.lines.values()))
+    @rule(data=st.data(), rejects=st.sampled_from([False, False, True]))
+    def decide(self, data: st.DataObject, rejects: bool) -> None:
+        """A person approves or rejects what waits; anything else is no longer theirs to decide."""
+        waits = [t for t in self.lines.values() if t.state == "in_review"]
+        line = data.draw(st.sampled_from(waits * 3 + list(self.lines.values())))
+        was = line.state
+        with transaction(self.engine) as connection:
+            reviews.lock(connection, [line.id])
+            say = _rejected if rejects else _approved
+            assert say(connection, line.id, "", self.now) == ({line.id} if was == "in_review" else set())
+            touches.close_if_done(connection, [line.run.id], self.now)
+        if was == "in_review" and rejects:
+            line.becomes("cancelled", "rejected_by_reviewer", self.now)
+        elif was == "in_review":
+            line.becomes("planned", "approved")
+            line.due, line.approved = max(line.due, self.now), True
+        self._close(line.run, self.now)
+
     @precondition(lambda self: any(r.live and self._under_way(r) for r in self.runs))
     @rule(data=st.data(), how=st.sampled_from(["stop", "pause", "pause for an hour"]))
     def interrupt(self, data: st.DataObject, how: str) -> None:
@@ -519,7 +547,7 @@ class Ledger(RuleBasedStateMachine):
             assert not enrolments.pause(connection, run.id, EnrolmentState.PAUSED, None)
         self._ended(run, "opted_out")
         for line in self._of(run):
-            if line.state in ("planned", "claimed"):
+            if line.state in NOT_HANDED_OVER:
                 line.becomes("cancelled", "stopped", self.now)
 
     def _pause(self, run: Run, resume_at: datetime | None) -> None:
@@ -642,14 +670,23 @@ class Ledger(RuleBasedStateMachine):
             return rows(connection, statement)
 
 
-_EMPTY = [
-    sql(f"delete from {table}")
-    for table in ("handoffs", "crm_writebacks", "event_payloads", "event_keys", "lead_events")
-] + [sql("delete from touches"), sql("delete from enrolments")]
+_TABLES = (
+    "reviews",
+    "message_bodies",
+    "message_drafts",
+    "handoffs",
+    "crm_writebacks",
+    "event_payloads",
+    "event_keys",
+    "lead_events",
+    "touches",
+    "enrolments",
+)
+_EMPTY = [sql(f"delete from {table}") for table in _TABLES]
 _IMPATIENT = sql("set local lock_timeout = '2s'")
 _ALL = sql(
     """select touch_id, state, reason, lease_token, lease_until, due_at, attempts, handed_over_at, settled_at,
-        t::text as whole,
+        t::text as whole, approved_digest is not null as approved,
         exists (select 1 from crm_writebacks where dedupe_key = 'touch:' || touch_id) as told
     from touches t"""
 )
@@ -663,6 +700,19 @@ def _handed_over(
 ) -> None:
     given = [touches.HandOver(touch_id, token, "d")]
     touches.hand_over(connection, given, now=now, until=until or now, provider=Scripted.name)
+
+
+def _held(connection: Connection, touch_id: str, token: str, now: datetime) -> set[str]:
+    given = reviews.Held(touch_id, token, drafts.draft_id_of(touch_id), b"proof")
+    return reviews.hold(connection, [given], TouchReason.AWAITING_REVIEW, now=now)
+
+
+def _approved(connection: Connection, touch_id: str, _token: str, now: datetime) -> set[str]:
+    return reviews.approve(connection, {touch_id: "digest"}, "anna", now=now)
+
+
+def _rejected(connection: Connection, touch_id: str, _token: str, now: datetime) -> set[str]:
+    return reviews.reject(connection, {touch_id: "digest"}, "anna", "no", now=now)
 
 
 def _locked(connection: Connection, touch_id: str, token: str, _now: datetime) -> bool:
@@ -686,6 +736,9 @@ _RUN_OF = sql("select enrolment_id from touches where touch_id = :id")
 _STEPS: dict[str, tuple[tuple[str, ...], Any]] = {
     "hand over": (("claimed",), _handed_over),
     "lock": (("claimed",), _locked),
+    "hold": (("claimed",), _held),
+    "approve": (("in_review",), _approved),
+    "reject": (("in_review",), _rejected),
     "defer": (
         ("claimed", "handing_over", "unknown"),
         lambda c, i, token, now: touches.defer(c, i, token, TouchReason.PROVIDER_RETRY, now),
@@ -718,7 +771,7 @@ _STEPS: dict[str, tuple[tuple[str, ...], Any]] = {
     ),
     "given up": (("unknown",), lambda c, i, _, now: touches.give_up_unknown(c, i, "x", now=now)),
 }
-_TOKENLESS = ("receipt", "not arrived", "given up")
+_TOKENLESS = ("receipt", "not arrived", "given up", "approve", "reject")
 
 
 def _truth(line: Line) -> SendResult:

@@ -38,10 +38,12 @@ class Mutant:
     leads: int = 24
     seed: int = 7
     metrics: bool = False
+    review: bool = False
 
     @property
     def plan(self) -> Plan:
-        return Plan(self.days, self.leads, self.seed, faults.named(self.faults), metrics=self.metrics)
+        found = faults.named(self.faults)
+        return Plan(self.days, self.leads, self.seed, found, metrics=self.metrics, review=self.review)
 
 
 def reworded(statement: TextClause, old: str, new: str) -> TextClause:
@@ -157,6 +159,17 @@ def _composed_anew(patch: Patch) -> None:
 
     patch.setattr(hand_over, "compose", composed)
     patch.setattr(touches, "_HAND_OVER", reworded(touches._HAND_OVER, "coalesce(b.wire, g.wire)", "g.wire"))
+
+
+def _approved_is_approved(patch: Patch) -> None:
+    """An approval is of the touch, not of its bytes: they are composed anew when it leaves."""
+    original = hand_over.compose
+
+    def composed(**given: Any) -> bytes:
+        return b"X-Written: " + given["date"].isoformat().encode() + b"\r\n" + original(**given)
+
+    patch.setattr(hand_over, "compose", composed)
+    patch.setattr(hand_over, "_approved", lambda *_args: ({}, {}))
 
 
 def _only_what_is_new(patch: Patch) -> None:
@@ -304,10 +317,25 @@ MUTANTS: tuple[Mutant, ...] = (
         leads=40,
     ),
     Mutant(
+        "only_what_was_approved_leaves",
+        "nobody is asked",
+        _put(outreach, "mode_now", lambda *_args, **_given: None),
+        review=True,
+    ),
+    Mutant(
+        "only_what_was_approved_leaves",
+        "what was approved is composed anew",
+        _approved_is_approved,
+        review=True,
+    ),
+    Mutant(
         "ledger_moves_as_said",
         "a stop cancels what was sent",
         _reword(
-            touches, "_CANCEL", "state in ('planned', 'claimed')", "state in ('planned', 'claimed', 'sent')"
+            touches,
+            "_CANCEL",
+            "state in ('planned', 'claimed', 'in_review')",
+            "state in ('planned', 'claimed', 'in_review', 'sent')",
         ),
     ),
     Mutant("nothing_after_a_stop", "a stop stops nothing", _stays_planned, days=8, leads=40),

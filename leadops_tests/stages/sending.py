@@ -118,6 +118,13 @@ def playbook_with(**sections: dict[str, Any]) -> LoadedPlaybook:
     return dataclasses.replace(loaded, playbook=loaded.playbook.model_copy(update=changed))
 
 
+def in_mode(mode: str, **fields: Any) -> LoadedPlaybook:
+    """The default playbook in this mode; any other field of its top can be given too."""
+    loaded = load(PLAYBOOK)
+    changed = loaded.playbook.model_copy(update={"mode": mode, **fields})
+    return dataclasses.replace(loaded, playbook=changed)
+
+
 def capped(daily_cap: int, domain_daily_cap: int | None = None) -> LoadedPlaybook:
     """One mailbox with this cap."""
     mailbox = load(PLAYBOOK).playbook.sender.mailboxes[0].model_copy(update={"daily_cap": daily_cap})

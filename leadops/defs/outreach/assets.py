@@ -5,6 +5,7 @@ last one's words.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
@@ -24,6 +25,8 @@ from leadops.stages.enrol import enrol, plan_touches
 from leadops.stages.outreach import OutreachReport, send_due, tend
 from leadops.stages.settle import reconcile
 from leadops.stages.write_back import write_back
+from leadops.store import reviews
+from leadops.store.engine import transaction
 
 TAGGED_IDS = 20
 SEND_LIMIT = 500
@@ -159,10 +162,22 @@ def _send(context: dg.AssetExecutionContext, house: House, selected: set[str]) -
             where lead_id = any(:leads) group by 1, 2 order by 1, 2""",
             report.dispatches.lead_ids,
         )
-        rows = {"dagster/row_count": total(house.engine, "touches")}
+        rows = {"dagster/row_count": total(house.engine, "touches"), **_mode(house, report)}
         yield result(
             "dispatches", report.dispatches, seconds, provider=house.email.name, their_touches=why, **rows
         )
+
+
+def _mode(house: House, report: OutreachReport) -> dict[str, Any]:
+    """Whether a person approves what is sent, why, and how much waits for one."""
+    with transaction(house.engine) as connection:
+        backlog = reviews.backlog(connection)
+    shown: dict[str, Any] = {"in_review": backlog.waiting}
+    if backlog.since is not None:
+        shown["in_review_since"] = dg.MetadataValue.timestamp(backlog.since)
+    if report.mode is not None:
+        shown |= {"mode": report.mode.setting, "mode_reason": report.mode.reason}
+    return shown
 
 
 def _ids(lead_ids: set[str]) -> str:

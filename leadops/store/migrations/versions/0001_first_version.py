@@ -274,8 +274,12 @@ def upgrade() -> None:
     sa.Column('handed_over_at', sa.DateTime(timezone=True), nullable=True, comment='Commit of the step into handing_over'),
     sa.Column('settled_at', sa.DateTime(timezone=True), nullable=True, comment='When sent, failed, unknown or cancelled was recorded'),
     sa.Column('detail', sa.Text(), nullable=True, comment='A code for the person who must act; never personal'),
+    sa.Column('in_review_since', sa.DateTime(timezone=True), nullable=True, comment='When it began to wait for a person, latest'),
+    sa.Column('approved_digest', sa.Text(), nullable=True, comment='Of the bytes that a person approved; nothing else may leave'),
+    sa.Column('reviewed_by', sa.Text(), nullable=True, comment='Who approved or rejected it: a short name'),
+    sa.Column('reviewed_at', sa.DateTime(timezone=True), nullable=True, comment='When'),
     sa.CheckConstraint("state = 'sent' or reason is not null", name=op.f('ck_touches_unsent_has_reason')),
-    sa.CheckConstraint("state in ('cancelled', 'claimed', 'failed', 'handing_over', 'planned', 'sent', 'unknown')", name=op.f('ck_touches_state')),
+    sa.CheckConstraint("state in ('cancelled', 'claimed', 'failed', 'handing_over', 'in_review', 'planned', 'sent', 'unknown')", name=op.f('ck_touches_state')),
     sa.ForeignKeyConstraint(['enrolment_id'], ['enrolments.enrolment_id'], name=op.f('fk_touches_enrolment_id')),
     sa.PrimaryKeyConstraint('touch_id', name=op.f('pk_touches')),
     sa.UniqueConstraint('enrolment_id', 'position', name=op.f('uq_touches_enrolment_id_position')),
@@ -283,6 +287,7 @@ def upgrade() -> None:
     comment='The send ledger: every touch planned, and what became of it; authoritative'
     )
     op.create_index('ix_touches_due', 'touches', ['urgency', 'due_at'], unique=False, postgresql_where=sa.text("state = 'planned'"))
+    op.create_index('ix_touches_in_review', 'touches', ['urgency', 'in_review_since'], unique=False, postgresql_where=sa.text("state = 'in_review'"))
     op.create_index('ix_touches_lead_id', 'touches', ['lead_id'], unique=False)
     op.create_index('ix_touches_leased', 'touches', ['lease_until'], unique=False, postgresql_where=sa.text("state in ('claimed', 'handing_over')"))
     op.create_index('ix_touches_mailbox_handed_over', 'touches', ['mailbox', 'handed_over_at'], unique=False, postgresql_where=sa.text("state in ('handing_over', 'sent', 'unknown')"))
@@ -305,11 +310,26 @@ def upgrade() -> None:
     sa.UniqueConstraint('touch_id', name=op.f('uq_message_drafts_touch_id')),
     comment='What was written for each touch and from what evidence; the bytes stand in message_bodies'
     )
+    op.create_table('reviews',
+    sa.Column('review_id', sa.Text(), nullable=False),
+    sa.Column('touch_id', sa.Text(), nullable=False),
+    sa.Column('verdict', sa.Text(), nullable=False, comment='approved, rejected; void: its bytes were others by then'),
+    sa.Column('digest', sa.Text(), nullable=True, comment='Of the bytes it is about'),
+    sa.Column('reviewer', sa.Text(), nullable=False, comment='A short name; of a void one, whose approval it was'),
+    sa.Column('why', sa.Text(), nullable=True, comment="Personal: in the reviewer's words"),
+    sa.Column('reviewed_at', sa.DateTime(timezone=True), nullable=False, comment='When'),
+    sa.CheckConstraint("verdict in ('approved', 'rejected', 'void')", name=op.f('ck_reviews_verdict')),
+    sa.ForeignKeyConstraint(['touch_id'], ['touches.touch_id'], name=op.f('fk_reviews_touch_id')),
+    sa.PrimaryKeyConstraint('review_id', name=op.f('pk_reviews')),
+    comment='What people said of messages that waited for them; append-only'
+    )
+    op.create_index('ix_reviews_touch_id', 'reviews', ['touch_id'], unique=False)
     op.create_table('message_bodies',
     sa.Column('draft_id', sa.Text(), nullable=False),
     sa.Column('subject', sa.Text(), nullable=False, comment='Personal'),
     sa.Column('body', sa.Text(), nullable=False, comment='Personal'),
     sa.Column('slots', postgresql.JSONB(astext_type=sa.Text()), nullable=False, comment='Personal: slot: value'),
+    sa.Column('proof', sa.LargeBinary(), nullable=True, comment='Personal: the bytes a person approves, from the review on'),
     sa.Column('wire', sa.LargeBinary(), nullable=True, comment='Personal: the frozen bytes, from the hand-over on'),
     sa.ForeignKeyConstraint(['draft_id'], ['message_drafts.draft_id'], name=op.f('fk_message_bodies_draft_id')),
     sa.PrimaryKeyConstraint('draft_id', name=op.f('pk_message_bodies')),
@@ -319,12 +339,15 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table('message_bodies')
+    op.drop_index('ix_reviews_touch_id', table_name='reviews')
+    op.drop_table('reviews')
     op.drop_table('message_drafts')
     op.drop_index('ix_touches_unknown', table_name='touches', postgresql_where=sa.text("state = 'unknown'"))
     op.drop_index('ix_touches_message_id', table_name='touches', postgresql_where=sa.text('message_id is not null'))
     op.drop_index('ix_touches_mailbox_handed_over', table_name='touches', postgresql_where=sa.text("state in ('handing_over', 'sent', 'unknown')"))
     op.drop_index('ix_touches_leased', table_name='touches', postgresql_where=sa.text("state in ('claimed', 'handing_over')"))
     op.drop_index('ix_touches_lead_id', table_name='touches')
+    op.drop_index('ix_touches_in_review', table_name='touches', postgresql_where=sa.text("state = 'in_review'"))
     op.drop_index('ix_touches_due', table_name='touches', postgresql_where=sa.text("state = 'planned'"))
     op.drop_table('touches')
     op.drop_index('ix_replies_lead_id', table_name='replies')
