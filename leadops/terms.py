@@ -338,6 +338,25 @@ class SignalPoints:
 
 
 @dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one column of a lead adds to a model's log-odds, against the mean of those it learned from."""
+
+    column: str
+    value: str
+    log_odds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedPart:
+    """What a model had to do with a score. ``rules_total``: what the scorecard alone would have said."""
+
+    model_version: str
+    probability: float
+    rules_total: float
+    contributions: tuple[Contribution, ...]  # the largest first
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     total: float  # 0..100
     tier: Tier
@@ -345,6 +364,7 @@ class Score:
     scorecard_version: str
     inputs_hash: str
     reason: str  # one sentence a rep can read
+    learned: LearnedPart | None = None  # None: the scorecard's own
 
 
 @dataclass(frozen=True, slots=True)

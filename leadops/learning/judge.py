@@ -86,7 +86,9 @@ def log_loss(probabilities: Numbers, converted: Labels) -> float:
     return float(-np.where(converted, np.log(p), np.log1p(-p)).mean())
 
 
-def reliability(probabilities: Numbers, converted: Labels, bins: int = BINS) -> list[tuple[float, float, int]]:
+def reliability(
+    probabilities: Numbers, converted: Labels, bins: int = BINS
+) -> list[tuple[float, float, int]]:
     """(said, seen, leads) of bins of equal size in the order of what was said; equal values stay together."""
     order = np.argsort(probabilities, kind="stable")
     p, y = probabilities[order], converted[order]

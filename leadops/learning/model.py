@@ -15,21 +15,14 @@ import numpy as np
 from leadops.learning.columns import Column, Numbers, Row, matrix
 from leadops.learning.equate import Equated, equated_from_json
 from leadops.learning.heads import Calibration, Head, calibration_from_json, head_from_json
+from leadops.learning.values import key_of
+from leadops.terms import Contribution
 
 FORMAT = 1
 
 
 class UnreadableModelError(ValueError):
     """Not an artifact of this version of leadops."""
-
-
-@dataclass(frozen=True, slots=True)
-class Contribution:
-    """What one column of a lead adds to the log-odds, against the mean of the leads it was trained on."""
-
-    column: str
-    value: Any
-    log_odds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +98,7 @@ class Learned:
                 float(raw[n]),
                 base,
                 tuple(
-                    Contribution(names[c], row.get(names[c]), float(adds[n, c]))
+                    Contribution(names[c], key_of(row.get(names[c])), float(adds[n, c]))
                     for c in order[n].tolist()
                     if adds[n, c] != 0.0
                 ),

@@ -112,7 +112,9 @@ def split(converted: Labels, options: Options) -> Parts:
     first, second = (int(np.searchsorted(so_far, share * total)) + 1 for share in (TRAIN, TRAIN + CALIBRATE))
     for part in (converted[:first], converted[first:second], converted[second:]):
         if not part.any() or part.all() or (~part).sum() < 2:
-            raise TooFewError(f"{total} of {len(converted)} mature leads converted: there is nothing to tell apart")
+            raise TooFewError(
+                f"{total} of {len(converted)} mature leads converted: there is nothing to tell apart"
+            )
     return Parts(first, second)
 
 
@@ -186,6 +188,7 @@ def _about(examples: Examples, options: Options, fitted: Any) -> dict[str, Any]:
         "scorecard_version": options.scorecard_version,
         "estimator": type(fitted).__name__,
         "leads": len(examples),
+        "converted": int(examples.converted.sum()),
         "from": float(examples.at[0]),
         "to": float(examples.at[-1]),
     }
