@@ -174,6 +174,8 @@ def _kind(c: _Column, at: Numbers) -> str:
     """A ``Kind``, or a key of ``_WHY``."""
     places = np.flatnonzero(c.said)
     distinct = {k for k in c.counts if not is_missing(k)}
+    if distinct <= {"yes", "no"}:
+        return "category"
     numbers = np.array([number_of(c.values[i]) for i in places])
     numeric = ~np.isnan(numbers)
     if numeric.mean() >= _NUMERIC:
