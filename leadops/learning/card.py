@@ -81,8 +81,8 @@ def _made_from(trained: Trained, examples: Examples, playbook: Playbook, now: da
         for name, a, b in (("trained", 0, first), ("calibrated", first, second), ("held out", second, end))
     ]
     return [
-        f"Foretells {outcome} within {playbook.model.horizon_days:g} days of becoming a lead, from what was known "
-        f"then. Trained {now:%Y-%m-%d}, {trained.model.about['estimator']}, scorecard "
+        f"Foretells {outcome} within {playbook.model.horizon_days:g} days of becoming a lead, from what was "
+        f"known then. Trained {now:%Y-%m-%d}, {trained.model.about['estimator']}, scorecard "
         f"{trained.model.about['scorecard_version']}.",
         "",
         "| leads | from | to | n | converted |",
@@ -111,8 +111,8 @@ def _judged(j: Judgement) -> list[str]:
         row("log loss", j.model.log_loss, j.rules.log_loss),
         row("calibration error (ECE)", j.model.ece, j.rules.ece),
         "",
-        f"Promoted if the lower end of the AUC difference is above {j.margin_auc:g} and Brier is not worse. Both "
-        "probabilities were calibrated on the same leads.",
+        f"Promoted if the lower end of the AUC difference is above {j.margin_auc:g} and Brier is not worse. "
+        "Both probabilities were calibrated on the same leads.",
         "",
     ]
 
@@ -187,7 +187,7 @@ def _limits(playbook: Playbook) -> list[str]:
         "- It learns from outcomes of leads that were followed up by the old order: whom reps left alone "
         "converted less for that reason too.",
         f"- Who converts after {playbook.model.horizon_days:g} days counts as not converted.",
-        "- What others found out about a lead (enrichment vendors) is not read: it is not kept as of the time.",
+        "- What others found out about a lead (enrichment vendors) is not read: it is not kept as it was.",
     ]
 
 

@@ -1,4 +1,4 @@
-"""How a column of raw values becomes numbers: one function per kind of column, from what was fixed in training.
+"""How a column of raw values becomes numbers: one function per kind, from what was fixed in training.
 
 A ``Column`` is plain JSON. ``width`` features each; unknown values, new types and absent columns are no
 error: they are what was seen as missing, or as rare.

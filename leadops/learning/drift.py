@@ -1,4 +1,4 @@
-"""How far today's leads are from those a model was trained on: population stability index (PSI) per column."""
+"""How far today's leads are from those a model was trained on: the population stability index (PSI)."""
 
 from __future__ import annotations
 

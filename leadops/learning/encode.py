@@ -1,8 +1,8 @@
-"""Which columns are worth reading, and how: chosen from the training period alone, with a reason for each that
-is not used.
+"""Which columns are worth reading, and how: chosen from the training period alone, with a reason for each
+that is not used.
 
-Nothing here knows a column by its meaning: an imported history brings columns nobody has seen. scikit-learn is
-imported where a column needs it.
+Nothing here knows a column by its meaning: an imported history brings columns nobody has seen. scikit-learn
+is imported where a column needs it.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ def _kind(c: _Column, at: Numbers) -> str:
 
 
 def _kind_of_numbers(c: _Column, numbers: Numbers, at: Numbers) -> str:
-    """Whole numbers, another for nearly every lead, that rise with time or call themselves a number: an id."""
+    """Whole numbers, another for nearly every lead, rising with time or called a number: an id."""
     unique = len(np.unique(numbers)) / len(numbers)
     if len(numbers) >= 50 and unique > _UNIQUE and bool((numbers == np.floor(numbers)).all()):
         last = c.name.replace("-", "_").replace(" ", "_").replace(".", "_").casefold().rsplit("_", 1)[-1]
@@ -274,7 +274,7 @@ def _fit_category(c: _Column, at: Numbers, _converted: Labels, _seed: int) -> tu
 
 
 def _fit_target(c: _Column, _at: Numbers, converted: Labels, seed: int) -> tuple[Column, Numbers]:
-    """Rates by value, each row's own from the other folds (scikit-learn's TargetEncoder); values are sealed."""
+    """Rates by value, each row's own from the other folds (scikit-learn's TargetEncoder); values sealed."""
     from sklearn.model_selection import StratifiedKFold
     from sklearn.preprocessing import TargetEncoder
 

@@ -1,7 +1,7 @@
-"""From the log to rows to learn from: what was known of each lead when it was first scored, and what came of it.
+"""From the log to rows to learn from: what was known of each lead when first scored, and what came of it.
 
-The one place that says what a model may read. Training and scoring go through the same ``row_of``: a lead's row
-is the same in both, to the byte.
+The one place that says what a model may read. Training and scoring go through the same ``row_of``: a lead's
+row is the same in both, to the byte.
 
 * Only events that had happened, and had been received, when the lead was first scored; where it was first
   scored long after it came in (imported history), only what had happened when it became a lead.
@@ -54,8 +54,8 @@ _TOLD_IN = LEAD_KINDS | {
 """Kinds whose properties speak of the lead, not of a message of ours."""
 _NOT_READ = frozenset(
     {
-        "message", "subject", "body", "text", "html", "raw", "headers", "message_id", "in_reply_to", "references",
-        "source", "test", "spam", "name", "first_name", "last_name", "full_name", "email", "phone", "token",
+        "message", "subject", "body", "text", "html", "raw", "headers", "message_id", "in_reply_to",
+        "references",        "source", "test", "spam", "name", "first_name", "last_name", "full_name", "email", "phone", "token",
     }
 )  # fmt: skip
 """Properties that are somebody's words or name, or stand in the row already."""
@@ -86,7 +86,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Found:
-    """``examples``: mature leads in the order of time. ``recent``: who came in the last 30 days, to see drift.
+    """``examples``: mature leads in the order of time. ``recent``: who came in the last 30 days, for drift.
     ``volume``: leads in the trailing 30 days; ``immature``: of the window, too young to count."""
 
     examples: Examples
@@ -147,15 +147,20 @@ def volume(connection: Connection, now: datetime) -> tuple[int, datetime | None]
     return int(counted["n"]), last["at"]
 
 
-def collect(connection: Connection, playbook: Playbook, now: datetime) -> Found:
-    """Every lead of the window, newest ``max_leads`` of them, as it was known at the time; read by the chunk."""
+def collect(
+    connection: Connection, playbook: Playbook, now: datetime, *, until: datetime | None = None
+) -> Found:
+    """Every lead of the window, newest ``max_leads`` of them, as it was known at the time; read by the chunk.
+
+    ``until``: only who became a lead by then; unset: by now.
+    """
     import numpy as np
 
     from leadops.learning.train import Examples
 
     setting = playbook.model
     since = now - timedelta(days=setting.window_days)
-    leads = rows(connection, _LEADS, since=since, now=now, most=setting.max_leads)
+    leads = rows(connection, _LEADS, since=since, now=until or now, most=setting.max_leads)
     horizon = timedelta(days=setting.horizon_days)
     labelled: list[tuple[Asked, bool]] = []
     count, last = volume(connection, now)
@@ -196,7 +201,7 @@ def asked_now(
 
 
 def cut_of(lead: Mapping[str, Any], now: datetime) -> Cut:
-    """``lead``: lead_id, became_lead_at, first_scored_at (None: it is being scored for the first time, now)."""
+    """``lead``: lead_id, became_lead_at, first_scored_at (None: it is scored for the first time, now)."""
     came: datetime = lead["became_lead_at"]
     scored: datetime = lead["first_scored_at"] or now
     if came <= scored <= came + PROMPT:

@@ -1,4 +1,4 @@
-"""From numbers to log-odds to a probability, with NumPy alone; everything here is a sum of one term per feature.
+"""From numbers to log-odds to a probability, with NumPy alone; all here are sums of one term per feature.
 
 Only additive models are promoted: a sum is explained exactly, term by term, and costs nothing to evaluate.
 """
@@ -35,7 +35,7 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Log-odds are ``intercept`` + one step function per feature used: boosted trees of one feature each, summed.
+    """Log-odds are ``intercept`` + one step function per feature used: boosted trees of one feature each.
 
     ``steps``: feature -> (thresholds ascending, values: one more than thresholds); a value at a threshold
     belongs to the interval below it.

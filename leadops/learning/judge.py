@@ -1,4 +1,4 @@
-"""Is it better, and is that more than luck: AUC, Brier, log loss, calibration, and paired bootstrap intervals."""
+"""Is it better, and is that more than luck: AUC, Brier, log loss, calibration, paired bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Both on the same later leads. ``earned``: the model is better by the margin; ``reason`` says it in words."""
+    """Both on the same later leads. ``earned``: the model is better by the margin; ``reason``: in words."""
 
     leads: int
     converted: int
@@ -163,8 +163,8 @@ def _interval(value: float, drawn: Numbers) -> Difference:
 
 def _said(m: Quality, r: Quality, by_auc: Difference, by_brier: Difference, margin: float, n: int) -> str:
     what = (
-        f"on {n} later leads AUC {m.auc:.3f} against the scorecard's {r.auc:.3f} (difference {by_auc.value:+.3f}, "
-        f"95% {by_auc.low:+.3f} to {by_auc.high:+.3f}), Brier {m.brier:.4f} against {r.brier:.4f}"
+        f"on {n} later leads AUC {m.auc:.3f} against the scorecard's {r.auc:.3f} (difference "
+        f"{by_auc.value:+.3f}, 95% {by_auc.low:+.3f} to {by_auc.high:+.3f}), Brier {m.brier:.4f} against {r.brier:.4f}"
     )
     if by_auc.low <= margin:
         return f"{what}: not surely better by {margin:g}"

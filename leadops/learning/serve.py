@@ -1,4 +1,4 @@
-"""The promoted model at hand for scoring: read once per process and version. Imports NumPy only where there is one."""
+"""The promoted model at hand for scoring: read once per process. NumPy is imported where there is one."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def loaded(connection: Connection, version: str) -> Learned | None:
 def taken_over(
     connection: Connection, playbook: Playbook, by_rules: Mapping[str, Score], now: datetime
 ) -> dict[str, Score]:
-    """The scores of these leads (lead_id -> the scorecard's) by the model in use; without one, as they were."""
+    """The scores of these leads (lead_id -> the scorecard's) by the model in use; or as they were."""
     model = model_in_use(connection, playbook) if by_rules else None
     if model is None:
         return dict(by_rules)

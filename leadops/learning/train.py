@@ -1,7 +1,7 @@
-"""Fit one model on leads in the order of time: train on the oldest, calibrate on later ones, judge on the latest.
+"""Fit one model on leads in the order of time: train on the oldest, calibrate on later, judge on the latest.
 
-What is judged is what is used: nothing is fitted again on the held-out leads. scikit-learn fits; what comes out
-needs NumPy alone.
+What is judged is what is used: nothing is fitted again on the held-out leads. scikit-learn fits; what comes
+out needs NumPy alone.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Examples:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``thresholds``: the totals that divide the tiers. ``ignore``, ``trust``: columns (``encode.choose``)."""
+    """``thresholds``: the totals that divide the tiers. ``ignore``, ``trust``: as ``encode.choose``."""
 
     thresholds: tuple[float, ...]
     scorecard_version: str
@@ -303,7 +303,7 @@ def calibration_of(whole: Any, converted: Labels) -> Calibration:
 
 
 def rules_probability(before: Examples, rules: Numbers) -> Numbers:
-    """The scorecard's probability: its totals calibrated on ``before``, the leads the model is calibrated on."""
+    """The scorecard's probability: its totals calibrated on ``before``, those the model is calibrated on."""
     from sklearn.linear_model import LogisticRegression
 
     mean, std = float(before.rules.mean()), float(before.rules.std()) or 1.0

@@ -1,4 +1,4 @@
-"""What one raw value is: a number, a word, several words, a moment, or nothing at all. No tables, no NumPy."""
+"""What one raw value is: a number, a word, several words, a moment, or nothing. No tables, no NumPy."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 PLACEHOLDERS = frozenset(
     {
-        "", "select", "n/a", "na", "n.a.", "none", "null", "nil", "nan", "(blank)", "blank", "(none)", "(null)",
-        "unknown", "(unknown)", "-", "--", "?", ".", "not available", "not specified", "not provided",
+        "", "select", "n/a", "na", "n.a.", "none", "null", "nil", "nan", "(blank)", "blank", "(none)",
+        "(null)",        "unknown", "(unknown)", "-", "--", "?", ".", "not available", "not specified", "not provided",
         "not set", "(not set)", "(not provided)", "undefined", "please select", "choose", "tbd", "#n/a",
     }
 )  # fmt: skip

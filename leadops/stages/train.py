@@ -1,6 +1,6 @@
 """Mature leads -> a model, judged -> promoted, kept, retired or rejected, and why, in words.
 
-Nothing is held open while it trains: examples are read in one snapshot, the decision is one short transaction.
+Nothing is held open while it trains: examples are read in one snapshot, the decision is short.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine
 
-from leadops.learning import card as cards
 from leadops.learning.examples import Found, collect, volume
 from leadops.learning.serve import loaded
 from leadops.playbook.model import Playbook
@@ -144,7 +143,7 @@ def _try(examples: Examples, options: Options) -> tuple[Trained | None, str]:
 
 
 def _rejudge(standing: _Standing, incumbent: Learned, examples: Examples, options: Options) -> None:
-    """Hold the model in use against the scorecard once more, on mature leads newer than any it was made from."""
+    """Hold the model in use against the scorecard once more, on leads newer than any it was made from."""
     import numpy as np
 
     from leadops.learning.judge import holds, judge
@@ -259,6 +258,7 @@ def _said(
 
 
 def _as_trained(found: Found, trained: Trained, playbook: Playbook, now: datetime) -> TrainReport:
+    from leadops.learning import card as cards
     from leadops.learning.drift import psi
 
     drift = psi(trained.model.reference, [a.row for a in found.recent])

@@ -28,7 +28,8 @@ _JUDGED = sql(
 _LOCK = sql("select pg_advisory_xact_lock(hashtextextended('leadops score_models', 0))")
 _ROWS = sql(
     """select version, status, reason, scorecard_version, trained_at, status_at, learned_from, learned_to,
-        leads, converted, features, metrics, card from score_models order by trained_at desc, version limit :limit"""
+        leads, converted, features, metrics, card
+    from score_models order by trained_at desc, version limit :limit"""
 )
 _ONE = sql(
     """select version, status, reason, scorecard_version, trained_at, status_at, learned_from, learned_to,

@@ -30,6 +30,7 @@ COMMANDS = [
     "import",
     "explain",
     "metrics",
+    "model",
     "playbook",
     "db",
     "events",

@@ -44,11 +44,23 @@ def test_what_came_since_counts_by_the_scorecards_points() -> None:
 def test_an_unchanged_hash_means_an_unchanged_score() -> None:
     rules = score({"requested": "form_submitted"}, SCORECARD)
     assert taken(rules, 50).inputs_hash == taken(rules, 50).inputs_hash
-    assert len({rules.inputs_hash, taken(rules, 50).inputs_hash, taken(rules, 51).inputs_hash, taken(rules, 50, version="m-2").inputs_hash}) == 4
+    assert (
+        len(
+            {
+                rules.inputs_hash,
+                taken(rules, 50).inputs_hash,
+                taken(rules, 51).inputs_hash,
+                taken(rules, 50, version="m-2").inputs_hash,
+            }
+        )
+        == 4
+    )
 
 
 def test_the_reason_names_what_moves_it() -> None:
     found = taken(score({}, SCORECARD), 50)
-    assert found.reason.startswith("Warm (50), learned from earlier leads: plan team raises it, the points for source 4 lowers it")
+    assert found.reason.startswith(
+        "Warm (50), learned from earlier leads: plan team raises it, the points for source 4 lowers it"
+    )
     assert found.learned is not None
     assert found.learned.rules_total == score({}, SCORECARD).total

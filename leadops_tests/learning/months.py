@@ -33,7 +33,7 @@ KEYRING = Keyring(b"test")
 
 @dataclass(frozen=True)
 class Month:
-    """``end``: the moment of training; ``by_model``: of the leads scored in this month, how many by a model."""
+    """``end``: the moment of training; ``by_model``: scores of this month that a model gave."""
 
     end: datetime
     leads: int
@@ -96,7 +96,7 @@ def _import(engine: Engine, path: Path, rows: Sequence[dict[str, str]], now: dat
 
 
 def made(folder: Path, *, leads_a_month: Sequence[int], signal: float, seed: int = 5) -> Path:
-    """Files of Olist's shape with a known law: pages differ by ``signal`` in log-odds, sources tell nothing."""
+    """Files of Olist's shape with a known law: pages differ by ``signal``, sources tell nothing."""
     chance = random.Random(seed)
     pages = {f"{chance.getrandbits(128):032x}": signal * chance.gauss(0, 1) for _ in range(60)}
     leads, deals = [], []

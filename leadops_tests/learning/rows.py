@@ -1,4 +1,4 @@
-"""Leads to learn from, made up: a known law over a few columns, and columns of every awkward kind beside it."""
+"""Leads to learn from, made up: a known law over a few columns, and columns of every awkward kind."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def examples(n: int, *, signal: float = 1.0, seed: int = 0, rate: float = -1.6) 
             "constant": "yes",
             "mostly": None if rng.random() < 0.999 else "x",
             "mixed": [None, "12", 7, "a lot", True, ["x", "y"], ""][int(rng.integers(0, 7))],
-            "title": str(rng.choice(["VP Sales", "Head of Data", "Data Analyst", "Intern, Sales"])) + f" {i % 97}x",
+            "title": str(rng.choice(["VP Sales", "Head of Data", "Data Analyst", "Intern, Sales"]))
+            + f" {i % 97}x",
             "mail": f"a{i}@example.com",
             "flag": bool(rng.random() < 0.5),
             "given": "2023-01-01" if rng.random() < 0.5 else "N/A",

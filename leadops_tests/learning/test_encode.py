@@ -70,7 +70,9 @@ def test_kinds(values: list[Any], kind: str) -> None:
 def test_100_000_distinct_values_are_bounded() -> None:
     n = 100_000
     rng = np.random.default_rng(0)
-    rows = [{"uuid": f"{rng.integers(1 << 60):x}", "town": f"town {rng.zipf(1.3) % 100_000}"} for _ in range(n)]
+    rows = [
+        {"uuid": f"{rng.integers(1 << 60):x}", "town": f"town {rng.zipf(1.3) % 100_000}"} for _ in range(n)
+    ]
     found = choose(rows, START + np.arange(n) * 1.0, rng.random(n) < 0.1)
     assert "uuid" in found.left_out
     assert found.encoded.shape[1] <= 3

@@ -45,7 +45,9 @@ def test_nothing_after_scoring_time_is_read(engine: Engine, playbook: Playbook) 
     post(engine, TUESDAY, lead, wire("pricing_viewed", at=TUESDAY - timedelta(minutes=5)))
     settle(engine, playbook, TUESDAY + timedelta(seconds=5))
     with transaction(engine) as connection:
-        (asked,) = asked_now(connection, _ids(engine), playbook.scorecard, TUESDAY + timedelta(hours=2)).values()
+        (asked,) = asked_now(
+            connection, _ids(engine), playbook.scorecard, TUESDAY + timedelta(hours=2)
+        ).values()
     later = TUESDAY + timedelta(days=2)
     post(
         engine,
@@ -73,18 +75,29 @@ def test_an_imported_history_is_read_as_of_becoming_a_lead(engine: Engine, playb
         now,
         wire("deal_won", at=came, id="w", properties={"lead_type": "big"}),  # at the very same moment
         wire("lead_updated", at=came + timedelta(seconds=1), properties={"Tags": "Closed"}),
-        wire("lead_created", at=came, id="l", properties={"origin": "social", "nested": {"a": 1, "b": {"c": 2}}}),
+        wire(
+            "lead_created",
+            at=came,
+            id="l",
+            properties={"origin": "social", "nested": {"a": 1, "b": {"c": 2}}},
+        ),
         wire("rep_activity", at=came, id="r", properties={"outcome": "connected"}),
     )
     settle(engine, playbook, now)
     given = found(engine, playbook, now - timedelta(days=300) + timedelta(days=200))
     assert len(given.examples) == 0  # received after that day: nothing was known
-    given = found(engine, playbook.model_copy(update={"model": playbook.model.model_copy(update={"window_days": 900})}), now)
+    given = found(
+        engine,
+        playbook.model_copy(update={"model": playbook.model.model_copy(update={"window_days": 900})}),
+        now,
+    )
     row = rows_of(given)
     assert row["p.origin"] == "social"
     assert row["p.nested.b.c"] == 2
     assert given.examples.converted.tolist() == [True]
-    assert not [k for k in row if "Tags" in k or "lead_type" in k or k in ("kind.deal_won", "kind.rep_activity")]
+    assert not [
+        k for k in row if "Tags" in k or "lead_type" in k or k in ("kind.deal_won", "kind.rep_activity")
+    ]
     assert row["events"] == 1
 
 
@@ -120,7 +133,12 @@ def test_words_and_names_are_not_read(engine: Engine, playbook: Playbook) -> Non
     post(
         engine,
         TUESDAY,
-        wire("form_submitted", at=at, first_name="Anna", properties={"message": "call Anna", "email": "a@b.example"}),
+        wire(
+            "form_submitted",
+            at=at,
+            first_name="Anna",
+            properties={"message": "call Anna", "email": "a@b.example"},
+        ),
     )
     settle(engine, playbook, TUESDAY)
     row = rows_of(found(engine, playbook, TUESDAY))

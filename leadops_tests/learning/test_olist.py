@@ -1,4 +1,4 @@
-"""Month by month through the import: the mode switches when there is enough to learn from, and if it is better."""
+"""Month by month through the import: the mode switches with enough to learn from, if it is better."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ _log = logging.getLogger("olist")
 
 def _told(month: Month) -> str:
     said = month.report
-    return f"{month.end:%Y-%m-%d}: {month.leads} leads, {month.by_model} by the model; {said.decision}: {said.reason}"
+    which = f"{month.end:%Y-%m-%d}: {month.leads} leads, {month.by_model} by the model"
+    return f"{which}; {said.decision}: {said.reason}"
 
 
 def real_data() -> Path | None:

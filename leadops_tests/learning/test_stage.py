@@ -1,4 +1,4 @@
-"""The training stage on a real log: promoted, used, kept, handed back when the world changes, and why each time."""
+"""The training stage on a real log: promoted, used, kept, handed back, and why each time."""
 
 from __future__ import annotations
 
@@ -26,11 +26,15 @@ START = TUESDAY - timedelta(days=120)
 
 def playbook_with(**given: Any) -> Playbook:
     made = load(PLAYBOOK).playbook
-    return made.model_copy(update={"model": made.model.model_copy(update={"min_leads_per_month": 200, **given})})
+    return made.model_copy(
+        update={"model": made.model.model_copy(update={"min_leads_per_month": 200, **given})}
+    )
 
 
-def come(engine: Engine, playbook: Playbook, first: datetime, days: int, *, law: int, a_day: int = 12) -> datetime:
-    """Leads of ``days`` days; ``law``: 1: who wants the team plan books; -1: who does not; 0: chance. Returns the end."""
+def come(
+    engine: Engine, playbook: Playbook, first: datetime, days: int, *, law: int, a_day: int = 12
+) -> datetime:
+    """Leads of ``days`` days; ``law``: 1: who wants the team plan books; -1: who does not; 0: chance."""
     rng = random.Random(f"{first}{law}")
     events = []
     for n in range(days * a_day):

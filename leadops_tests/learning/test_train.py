@@ -1,4 +1,4 @@
-"""Training and judging on rows: promoted on signal, refused on noise, the same each time, and exact without sklearn."""
+"""Training and judging on rows: promoted on signal, refused on noise, the same each time, exact."""
 
 from __future__ import annotations
 
