@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from leadops.learning.columns import DAY, HOURS, WEEKDAYS, Column, Kind, Numbers, Row, matrix
+from leadops.learning.suspects import SUSPECT_AUC, alone_auc
 from leadops.learning.values import is_missing, key_of, moment_of, number_of, sealed, words_of
 
 Labels = npt.NDArray[np.bool_]
@@ -29,7 +30,6 @@ LEAST = 10
 LEAST_FOR_RATE = 5
 SMOOTHING = 20.0
 """A value seen this often is believed half."""
-SUSPECT_AUC = 0.95
 _UNIQUE = 0.95
 _NUMERIC = 0.9
 _NUMBERED = ("id", "number", "no", "nr", "key", "uuid", "guid", "code", "ref")
@@ -339,25 +339,3 @@ _FIT = {
     "words": _fit_words,
     "date": _fit_date,
 }
-
-
-# --- how much a column tells alone
-
-
-def alone_auc(column: Column, encoded: Numbers, converted: Labels) -> float:
-    """The AUC of the best a column can do by itself, in 0.5..1.
-
-    Of a number or a rate, itself (either way round) or its being missing; of levels, their smoothed rates.
-    """
-    from leadops.learning.judge import auc
-
-    if converted.all() or not converted.any():
-        return 0.5
-    candidates = [encoded[:, n] for n in range(encoded.shape[1])] if column.kind != "category" else []
-    if column.kind in ("category", "words", "date") and encoded.shape[1]:
-        prior = float(converted.mean())
-        hits = encoded[:, :].T @ converted
-        rates = (hits + SMOOTHING / 4 * prior) / (encoded.sum(axis=0) + SMOOTHING / 4)
-        if column.kind == "category":
-            candidates.append(encoded @ rates)
-    return max((max(a, 1 - a) for a in (auc(x, converted) for x in candidates)), default=0.5)

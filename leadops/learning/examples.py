@@ -53,11 +53,29 @@ _TOLD_IN = LEAD_KINDS | {
 }
 """Kinds whose properties speak of the lead, not of a message of ours."""
 _NOT_READ = frozenset(
-    {
-        "message", "subject", "body", "text", "html", "raw", "headers", "message_id", "in_reply_to",
-        "references",        "source", "test", "spam", "name", "first_name", "last_name", "full_name", "email", "phone", "token",
-    }
-)  # fmt: skip
+    [
+        "message",
+        "subject",
+        "body",
+        "text",
+        "html",
+        "raw",
+        "headers",
+        "message_id",
+        "in_reply_to",
+        "references",
+        "source",
+        "test",
+        "spam",
+        "token",
+        "name",
+        "first_name",
+        "last_name",
+        "full_name",
+        "email",
+        "phone",
+    ]
+)
 """Properties that are somebody's words or name, or stand in the row already."""
 _MOST_PROPERTIES = 300
 _DEPTH = 3

@@ -164,7 +164,8 @@ def _interval(value: float, drawn: Numbers) -> Difference:
 def _said(m: Quality, r: Quality, by_auc: Difference, by_brier: Difference, margin: float, n: int) -> str:
     what = (
         f"on {n} later leads AUC {m.auc:.3f} against the scorecard's {r.auc:.3f} (difference "
-        f"{by_auc.value:+.3f}, 95% {by_auc.low:+.3f} to {by_auc.high:+.3f}), Brier {m.brier:.4f} against {r.brier:.4f}"
+        f"{by_auc.value:+.3f}, 95% {by_auc.low:+.3f} to {by_auc.high:+.3f}), "
+        f"Brier {m.brier:.4f} against {r.brier:.4f}"
     )
     if by_auc.low <= margin:
         return f"{what}: not surely better by {margin:g}"

@@ -1,6 +1,7 @@
 """What `make bench` runs: every figure beside its floor, in one run, as a table and as JSON.
 
-Parts: single, sensors, burst, burst5000, idle, killed, start_up, tick, million, ingestion, scoring, metrics.
+Parts: single, sensors, burst, burst5000, idle, killed, start_up, tick, million, ingestion, scoring, model,
+metrics.
 Without ``--only`` all but ``million``, which fills a ledger of a million touches, and ``burst5000``.
 """
 
@@ -80,6 +81,7 @@ def _parts(leads: int, workers: int) -> dict[str, Callable[[Say], list[Figure]]]
         "million": alone("tick", "measure_million"),
         "ingestion": alone("ingestion"),
         "scoring": alone("scoring"),
+        "model": alone("learned"),
         "metrics": alone("metric_build"),
     }
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from leadops.playbook.loader import load
 from leadops.playbook.model import Playbook
 from leadops.providers.crm.port import RawRow
 from leadops.stages.ingest import ingest
+from leadops.stages.model_health import health
 from leadops.stages.train import KEPT, NOT_TRAINED, PROMOTED, REJECTED, RETIRED, train
 from leadops.store import models
 from leadops.store.engine import transaction
@@ -50,7 +53,8 @@ def come(
     end = first + timedelta(days=days)
     waiting = sorted(events, key=lambda e: e["occurred_at"])
     given = [RawRow(event=e, error=None, raw=e, where="t") for e in waiting]
-    ingest(engine, given, now=end + timedelta(days=21), keyring=KEYRING)
+    report = ingest(engine, given, now=end + timedelta(days=21), keyring=KEYRING)
+    assert not [i.reason for i in report.items if i.reason]
     settle(engine, playbook, end + timedelta(days=21))
     return end
 
@@ -145,3 +149,31 @@ def test_another_scorecard_or_no_wish_for_models_leaves_the_rules(engine: Engine
     with transaction(engine) as connection:
         assert serve.model_in_use(connection, newer) is not None
         assert [m["status"] for m in models.models(connection)].count("promoted") == 1
+
+
+def test_the_asset_says_why_and_its_checks_look_at_the_model_in_use(engine: Engine, tmp_path: Path) -> None:
+    import dagster as dg
+
+    from leadops.definitions import build_defs
+    from leadops_tests.house import house_of
+
+    playbook = playbook_with(min_leads_per_month=100)
+    loaded = load(PLAYBOOK)
+    house = house_of(engine, tmp_path, loaded=replace(loaded, playbook=playbook))
+    # So that the wall's clock sees mature leads, and enough of them lately.
+    end = come(engine, playbook, datetime.now(UTC) - timedelta(days=95), 94, law=1)
+    location = build_defs({"house": house})
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = location.resolve_job_def("train_score_model").execute_in_process(instance=instance)
+        (made,) = result.asset_materializations_for_node("score_model")
+    shown = {k: getattr(v, "value", v) for k, v in made.metadata.items()}
+    assert shown["decision"] == PROMOTED, shown["reason"]
+    assert str(shown["in_use"]).startswith("m-")
+    assert shown["model/auc"] > shown["scorecard/auc"]
+    assert {"plot/reliability", "plot/lift", "plot/weights", "plot/drift", "card"} <= set(shown)
+    assert sum(len(str(v)) for v in shown.values()) < 400_000
+    healthy = health(engine, playbook, now=end)
+    assert healthy.version
+    assert healthy.mature > 100
+    assert not healthy.miscalibrated, healthy
+    assert healthy.drift

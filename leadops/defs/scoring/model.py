@@ -68,7 +68,7 @@ def leads_are_those_it_knows(house: dg.ResourceParam[House]) -> dg.AssetCheckRes
     from leadops.stages.model_health import health
 
     found = health(house.engine, house.playbook, now=now())
-    metadata = {
+    metadata: dict[str, Any] = {
         "model": found.version or "none in use",
         "leads": found.leads,
         "psi": dg.MetadataValue.json(dict(list(found.drift.items())[:20])),
@@ -87,7 +87,7 @@ def says_the_right_odds(house: dg.ResourceParam[House]) -> dg.AssetCheckResult:
     from leadops.stages.model_health import health
 
     found = health(house.engine, house.playbook, now=now())
-    metadata = {
+    metadata: dict[str, Any] = {
         "model": found.version or "none in use",
         "leads": found.mature,
         "said": round(found.said, 4),
