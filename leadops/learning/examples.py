@@ -32,6 +32,7 @@ from leadops.terms import LEAD_KINDS, EventKind, LeadEvent, LeadState, ReplyClas
 if TYPE_CHECKING:
     from leadops.learning.train import Examples
 
+_WHENEVER = datetime(9999, 1, 1, tzinfo=UTC)
 PROMPT = timedelta(days=1)
 """First scored within this of becoming a lead: scored as it came in, and not from an import."""
 AFTERWARDS = frozenset(
@@ -53,28 +54,11 @@ _TOLD_IN = LEAD_KINDS | {
 }
 """Kinds whose properties speak of the lead, not of a message of ours."""
 _NOT_READ = frozenset(
-    [
-        "message",
-        "subject",
-        "body",
-        "text",
-        "html",
-        "raw",
-        "headers",
-        "message_id",
-        "in_reply_to",
-        "references",
-        "source",
-        "test",
-        "spam",
-        "token",
-        "name",
-        "first_name",
-        "last_name",
-        "full_name",
-        "email",
-        "phone",
-    ]
+    {
+        *("message", "subject", "body", "text", "html", "raw", "headers", "message_id", "in_reply_to"),
+        *("references", "source", "test", "spam", "token"),
+        *("name", "first_name", "last_name", "full_name", "email", "phone"),
+    }
 )
 """Properties that are somebody's words or name, or stand in the row already."""
 _MOST_PROPERTIES = 300
@@ -151,7 +135,7 @@ _KNOWN = sql(
 )
 _OUTCOMES = sql(
     """select lead_id, min(occurred_at) as at from lead_events
-    where lead_id = any(:ids) and kind = any(:kinds) and occurred_at <= :now and received_at <= :now
+    where lead_id = any(:ids) and kind = any(:kinds) and occurred_at <= :now
     group by lead_id""",
     ids=TEXTS,
     kinds=TEXTS,
@@ -224,7 +208,7 @@ def cut_of(lead: Mapping[str, Any], now: datetime) -> Cut:
     scored: datetime = lead["first_scored_at"] or now
     if came <= scored <= came + PROMPT:
         return Cut(lead["lead_id"], came, scored, scored)
-    return Cut(lead["lead_id"], came, came, now)
+    return Cut(lead["lead_id"], came, came, _WHENEVER)
 
 
 def known_at(connection: Connection, cuts: Sequence[Cut], scorecard: Scorecard) -> list[Asked]:

@@ -14,8 +14,8 @@ PLACEHOLDERS = frozenset(
         "", "select", "n/a", "na", "n.a.", "none", "null", "nil", "nan", "(blank)", "blank", "(none)",
         "(null)", "unknown", "(unknown)", "-", "--", "?", ".", "not available",
         "not specified",
-        "not provided", "not set", "(not set)", "(not provided)", "undefined", "please select", "choose", "tbd",
-        "#n/a",
+        "not provided", "not set", "(not set)", "(not provided)", "undefined", "please select", "choose",
+        "tbd", "#n/a",
     }
 )  # fmt: skip
 """Texts (casefolded) with which forms, CRMs and spreadsheets say that nothing was said."""

@@ -84,13 +84,7 @@ def test_an_imported_history_is_read_as_of_becoming_a_lead(engine: Engine, playb
         wire("rep_activity", at=came, id="r", properties={"outcome": "connected"}),
     )
     settle(engine, playbook, now)
-    given = found(engine, playbook, now - timedelta(days=300) + timedelta(days=200))
-    assert len(given.examples) == 0  # received after that day: nothing was known
-    given = found(
-        engine,
-        playbook.model_copy(update={"model": playbook.model.model_copy(update={"window_days": 900})}),
-        now,
-    )
+    given = found(engine, playbook, came + timedelta(days=31))  # as of a day in the history
     row = rows_of(given)
     assert row["p.origin"] == "social"
     assert row["p.nested.b.c"] == 2
@@ -123,9 +117,9 @@ def test_only_the_mature_count_and_only_outcomes_in_time(engine: Engine, playboo
     given = found(engine, playbook, TUESDAY)
     assert sorted(given.examples.converted.tolist()) == [False, False, True]
     assert given.immature == 2
-    # An outcome still to come, as of an earlier day, is not known on it.
-    early = found(engine, playbook, TUESDAY - timedelta(days=1))
-    assert not early.examples.converted.any()
+    # As of a day before its horizon was over the winner does not count, although it had booked.
+    early = found(engine, playbook, TUESDAY - timedelta(days=10.05))
+    assert (len(early.examples), early.immature) == (0, 3)
 
 
 def test_words_and_names_are_not_read(engine: Engine, playbook: Playbook) -> None:

@@ -35,7 +35,14 @@ def playbook_with(**given: Any) -> Playbook:
 
 
 def come(
-    engine: Engine, playbook: Playbook, first: datetime, days: int, *, law: int, a_day: int = 12
+    engine: Engine,
+    playbook: Playbook,
+    first: datetime,
+    days: int,
+    *,
+    law: int,
+    a_day: int = 12,
+    seen: datetime | None = None,
 ) -> datetime:
     """Leads of ``days`` days; ``law``: 1: who wants the team plan books; -1: who does not; 0: chance."""
     rng = random.Random(f"{first}{law}")
@@ -51,11 +58,14 @@ def come(
             when = at + timedelta(days=rng.uniform(0.1, 20))
             events.append(wire("meeting_booked", email, at=when, id=f"m-{email}"))
     end = first + timedelta(days=days)
-    waiting = sorted(events, key=lambda e: e["occurred_at"])
+    seen = seen or end + timedelta(days=21)
+    waiting = sorted(
+        (e for e in events if e["occurred_at"] <= seen.isoformat()), key=lambda e: e["occurred_at"]
+    )
     given = [RawRow(event=e, error=None, raw=e, where="t") for e in waiting]
-    report = ingest(engine, given, now=end + timedelta(days=21), keyring=KEYRING)
+    report = ingest(engine, given, now=seen, keyring=KEYRING)
     assert not [i.reason for i in report.items if i.reason]
-    settle(engine, playbook, end + timedelta(days=21))
+    settle(engine, playbook, seen)
     return end
 
 
@@ -161,7 +171,8 @@ def test_the_asset_says_why_and_its_checks_look_at_the_model_in_use(engine: Engi
     loaded = load(PLAYBOOK)
     house = house_of(engine, tmp_path, loaded=replace(loaded, playbook=playbook))
     # So that the wall's clock sees mature leads, and enough of them lately.
-    end = come(engine, playbook, datetime.now(UTC) - timedelta(days=95), 94, law=1)
+    now = datetime.now(UTC)
+    end = come(engine, playbook, now - timedelta(days=95), 94, law=1, seen=now)
     location = build_defs({"house": house})
     with dg.DagsterInstance.ephemeral() as instance:
         result = location.resolve_job_def("train_score_model").execute_in_process(instance=instance)
