@@ -250,7 +250,7 @@ def row_of(
     inputs = inputs_of(state, evidence, cut.occurred)
     rules = decide(inputs, scorecard)
     row: dict[str, Any] = {k: v for k, v in inputs.items() if v is not None}
-    row |= {f"points.{s.signal}": s.points for s in rules.signals}
+    row |= {f"points.{s.signal}": s.points for s in rules.signals} | {"points.total": rules.total}
     row |= _came(state, known, cut)
     row |= _properties(known)
     return Asked(cut.lead_id, cut.occurred.timestamp(), row, rules.total)

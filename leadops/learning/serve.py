@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from leadops.domain.learned import take_over
 from leadops.playbook.model import Playbook
@@ -54,10 +55,26 @@ def loaded(connection: Connection, version: str) -> Learned | None:
 def taken_over(
     connection: Connection, playbook: Playbook, by_rules: Mapping[str, Score], now: datetime
 ) -> dict[str, Score]:
-    """The scores of these leads (lead_id -> the scorecard's) by the model in use; or as they were."""
+    """The scores of these leads (lead_id -> the scorecard's) by the model in use; or as they were.
+
+    Whatever is wrong with a model, no lead waits for it: the scorecard's score then stands, and says so by
+    having no model's part.
+    """
     model = model_in_use(connection, playbook) if by_rules else None
     if model is None:
         return dict(by_rules)
+    try:
+        with connection.begin_nested():
+            return _by_model(connection, playbook, model, by_rules, now)
+    except DBAPIError:
+        raise
+    except Exception:  # noqa: BLE001 - the scorecard needs no model
+        return dict(by_rules)
+
+
+def _by_model(
+    connection: Connection, playbook: Playbook, model: Learned, by_rules: Mapping[str, Score], now: datetime
+) -> dict[str, Score]:
     from leadops.learning.examples import asked_now
 
     asked = asked_now(connection, list(by_rules), playbook.scorecard, now)

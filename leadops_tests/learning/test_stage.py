@@ -188,3 +188,19 @@ def test_the_asset_says_why_and_its_checks_look_at_the_model_in_use(engine: Engi
     assert healthy.mature > 100
     assert not healthy.miscalibrated, healthy
     assert healthy.drift
+
+
+def test_a_model_that_fails_holds_no_lead_up(engine: Engine) -> None:
+    playbook = playbook_with()
+    end = come(engine, playbook, START, 75, law=1)
+    report = train(engine, playbook, now=end + timedelta(days=21), any_volume=True)
+    assert report.decision == PROMOTED, report.reason
+    with transaction(engine) as connection:
+        connection.exec_driver_sql(
+            "update score_models set artifact = jsonb_set(artifact, '{columns,0,kind}', '\"another\"')"
+        )
+    serve._AT_HAND.clear()
+    come(engine, playbook, end + timedelta(days=22), 2, law=1)
+    newest = rows(engine, "select model_version from lead_scores order by scored_at desc limit 10")
+    assert {r["model_version"] for r in newest} == {None}
+    serve._AT_HAND.clear()

@@ -11,7 +11,7 @@ import json
 import sys
 import tempfile
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,18 @@ from leadops.demo.making import SCENE, Wanted, make_past
 from leadops.demo.scene import Scene
 from leadops.domain.addresses import canonical_email
 from leadops.domain.keys import Keyring
-from leadops.learning.examples import collect
-from leadops.learning.judge import judge, quality
-from leadops.learning.train import TooFewError, Trained, rules_probability, train
+from leadops.learning.examples import Asked, Cut, collect, row_of
+from leadops.learning.judge import quality
+from leadops.learning.train import Examples, TooFewError, Trained, rules_probability, train
 from leadops.playbook.loader import load
 from leadops.playbook.model import Playbook
+from leadops.sandbox.world.chance import Chance
 from leadops.sandbox.world.people import person_of
-from leadops.sandbox.world.propensity import interest
+from leadops.sandbox.world.propensity import interest, propensity
+from leadops.sandbox.world.rhythm import Rhythm
 from leadops.stages.train import options_of
 from leadops.store.engine import open_engine, transaction
+from leadops.terms import Contact, EventKind, LeadEvent
 from leadops_tests import postgres_server
 from leadops_tests.house import PLAYBOOK
 
@@ -46,33 +49,37 @@ def measure(
         found = collect(connection, playbook, end)
     hidden = _interest_by_address(scene, start, end)
     with engine.connect() as connection:
-        addresses = dict(connection.exec_driver_sql("select lead_id, email from leads").all())
+        listed = connection.exec_driver_sql("select lead_id, email from leads").all()
+    addresses: dict[str, str | None] = {r[0]: r[1] for r in listed}
+    known = [hidden.get(canonical_email(addresses[i] or "") or "", 0.0) for i in found.examples.ids]
+    return compared(found.examples, np.array(known), playbook)
+
+
+def compared(
+    examples: Examples, hidden: Any, playbook: Playbook, *, true_odds: bool = False
+) -> dict[str, Any]:
+    """``true_odds``: what is hidden is the very probability of the outcome; else it is calibrated."""
     began = time.perf_counter()
-    trained = train(found.examples, options_of(playbook))
+    trained = train(examples, options_of(playbook))
     seconds = time.perf_counter() - began
-    examples = found.examples
-    late = examples.part(trained.parts.calibrate_end, len(examples))
-    middle = examples.part(trained.parts.train_end, trained.parts.calibrate_end)
-    known = np.array([hidden.get(canonical_email(addresses[i] or "") or "", 0.0) for i in late.ids])
-    before = np.array([hidden.get(canonical_email(addresses[i] or "") or "", 0.0) for i in middle.ids])
+    end = trained.parts.calibrate_end
+    late = examples.part(end, len(examples))
+    middle = replace(examples.part(trained.parts.train_end, end), rules=hidden[trained.parts.train_end : end])
+    known = hidden[end:]
     said, by_rules = trained.held_out
-    best = rules_probability(_with(middle, before), known)
+    best = known if true_odds else rules_probability(middle, known)
     return {
         "leads": len(examples),
         "converted": int(examples.converted.sum()),
         "held_out": len(late),
         "held_out_converted": int(late.converted.sum()),
-        "unmatched": int((known == 0).sum()),
         "train_s": round(seconds, 1),
         "estimator": trained.model.about["estimator"],
         "reason": trained.judgement.reason,
+        "earned": trained.judgement.earned,
         "model": asdict(quality(said, late.converted)),
         "rules": asdict(quality(by_rules, late.converted, late.rules)),
         "optimum": asdict(quality(best, late.converted, known)),
-        "optimum_less_model_auc": asdict(
-            judge(best, said, late.converted, totals=said, margin_auc=0.0, seed=1).auc
-        ),
-        "left_out": trained.chosen.left_out,
         "columns": _columns(trained, late),
     }
 
@@ -81,12 +88,6 @@ def _columns(trained: Trained, late: Any) -> list[tuple[str, float]]:
     from leadops.learning.card import column_weights
 
     return [(n, round(v, 3)) for n, v in column_weights(trained, late)[:12]]
-
-
-def _with(examples: Any, totals: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(examples, rules=totals)
 
 
 def _interest_by_address(scene: Scene, start: datetime, end: datetime) -> dict[str, float]:
@@ -98,13 +99,59 @@ def _interest_by_address(scene: Scene, start: datetime, end: datetime) -> dict[s
     return found
 
 
+def directly(leads: int, seed: int, playbook: Playbook) -> dict[str, Any]:
+    """The same without the chain, for any number of leads: each fills in one form, is answered
+    after a minute, and gets in touch or not. Rows as the log would give them."""
+    chance = Chance(seed)
+    start = END - timedelta(days=360)
+    moments = Rhythm(seed, leads / 360 * 7 * 1.02).between(start, END)
+    asked: list[Asked] = []
+    converted, hidden = [], []
+    for moment in moments:
+        person = person_of(chance, moment)
+        if not person.is_real:
+            continue
+        contact = Contact(
+            email=person.email, title=person.title, company=person.company, company_size=person.size,
+            country=person.country, timezone=person.zone, phone=person.phone or None,
+        )  # fmt: skip
+        properties = {"source": person.source} | ({"message": person.message} if person.message else {})
+        kind = _KINDS[person.ask]
+        event = LeadEvent(person.key, "world", person.key, kind, moment.at, moment.at, contact, properties)
+        row = row_of(Cut(person.key, moment.at, moment.at, moment.at), [event], {}, playbook.scorecard)
+        assert row is not None
+        asked.append(row)
+        converted.append(person.latent < propensity(person, timedelta(minutes=1)))
+        hidden.append(propensity(person, timedelta(minutes=1)))
+    examples = Examples(
+        [a.lead_id for a in asked],
+        np.array([a.at for a in asked]),
+        [a.row for a in asked],
+        np.array(converted),
+        np.array([a.rules for a in asked]),
+    )
+    return compared(examples, np.array(hidden), playbook, true_odds=True)
+
+
+_KINDS = {
+    "demo": EventKind.DEMO_REQUESTED,
+    "pricing": EventKind.FORM_SUBMITTED,
+    "guide": EventKind.CONTENT_DOWNLOADED,
+}
+
+
 def main() -> int:
     """Make the past, measure, print JSON."""
     given = argparse.ArgumentParser()
     given.add_argument("--weeks", type=float, default=18)
     given.add_argument("--per-week", type=float, default=200)
     given.add_argument("--seed", type=int, default=7)
+    given.add_argument("--direct", type=int, default=0, help="that many leads, without the chain")
     asked = given.parse_args()
+    if asked.direct:
+        found = directly(asked.direct, asked.seed, load(PLAYBOOK).playbook)
+        sys.stdout.write(json.dumps(found, indent=1) + "\n")
+        return 0
     postgres_server.open_run()
     try:
         with (
