@@ -247,14 +247,13 @@ def _scale(found: Numbers) -> dict[str, Any]:
     if log:
         x = np.sign(x) * np.log1p(np.abs(x))
     std = float(x.std())
-    missing = bool(np.isnan(found).any())
     return {
         "low": low,
         "high": high,
         "log": log,
         "mean": float(x.mean()),
         "std": std if std > 1e-12 else 1.0,
-        "missing": missing,
+        "missing": bool(np.isnan(found).any()),
     }
 
 
@@ -268,8 +267,7 @@ def _names(name: str, facts: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _fit_category(c: _Column, at: Numbers, _converted: Labels, _seed: int) -> tuple[Column, Numbers]:
-    common = [k for k, n in c.counts.most_common() if n >= LEAST and k]
-    common = sorted(common[:MAX_LEVELS])
+    common = sorted([k for k, n in c.counts.most_common() if n >= LEAST and k][:MAX_LEVELS])
     levels = {k: place for place, k in enumerate(common)}
     silent = [k for k in c.counts if is_missing(k) and k not in levels]
     rare = [k for k in c.counts if not is_missing(k) and k not in levels]
@@ -280,9 +278,8 @@ def _fit_category(c: _Column, at: Numbers, _converted: Labels, _seed: int) -> tu
         if sum(c.counts[k] for k in keys) >= LEAST:
             places[word] = len(features)
             features.append(f"{c.name}: {word}")
-    if len(features) < 2:
-        features = []
-    return _plain(c, "category", tuple(features), {"levels": levels, **places}, at)
+    kept = tuple(features) if len(features) > 1 else ()
+    return _plain(c, "category", kept, {"levels": levels, **places}, at)
 
 
 def _fit_target(c: _Column, _at: Numbers, converted: Labels, seed: int) -> tuple[Column, Numbers]:

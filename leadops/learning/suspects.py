@@ -19,7 +19,7 @@ def alone_auc(column: Column, encoded: Numbers, converted: Labels) -> float:
     candidates = [encoded[:, n] for n in range(encoded.shape[1])] if column.kind != "category" else []
     if column.kind in ("category", "words", "date") and encoded.shape[1]:
         prior = float(converted.mean())
-        hits = encoded[:, :].T @ converted
+        hits = encoded.T @ converted
         rates = (hits + _BELIEVED_HALF * prior) / (encoded.sum(axis=0) + _BELIEVED_HALF)
         if column.kind == "category":
             candidates.append(encoded @ rates)
