@@ -348,6 +348,25 @@ class SignalPoints:
 
 
 @dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one column of a lead adds to a model's log-odds, against the mean of those it learned from."""
+
+    column: str
+    value: str
+    log_odds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedPart:
+    """What a model had to do with a score. ``rules_total``: what the scorecard alone would have said."""
+
+    model_version: str
+    probability: float
+    rules_total: float
+    contributions: tuple[Contribution, ...]  # the largest first
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """``fit`` and ``engagement``: points of the group's signals, not above its cap."""
 
@@ -360,6 +379,7 @@ class Score:
     fit: float = 0.0
     engagement: float = 0.0
     disqualified: str | None = None  # the name of the rule
+    learned: LearnedPart | None = None  # None: the scorecard's own
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 
 from leadops.domain.scoring import fields_read, score
 from leadops.playbook.loader import load
-from leadops_tests.bench import ingestion, metric_build, scoring, tick
+from leadops_tests.bench import ingestion, learned, metric_build, scoring, tick
 from leadops_tests.bench.figures import Figure
 from leadops_tests.house import PLAYBOOK
 
@@ -52,6 +52,12 @@ def test_numpy_gives_the_same_scores(postgres_url: str) -> None:
     tiers = found["score_pure"].more["tiers"]
     assert sum(tiers.values()) == 120
     assert min(tiers.values()) > 0, "leads of every tier"
+
+
+def test_the_model_says_what_scikit_learn_says(postgres_url: str) -> None:
+    found = named(learned.measure(postgres_url, silent, count=200))
+    assert set(found) == {"model_matrix", "model_one", "model_rows"}
+    assert found["model_rows"].more["worst_difference"] < 1e-9
 
 
 def test_numpy_knows_what_is_missing_and_what_matches_no_rule() -> None:

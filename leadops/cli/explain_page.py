@@ -106,6 +106,12 @@ def _score(page: Page, story: LeadStory) -> None:
         ((s.signal, f"{s.points:.3g} of {s.max_points:g}", s.group, s.value) for s in score.signals),
         right=(1,),
     )
+    if (learned := score.learned) is not None:
+        page.line(
+            f"model {learned.model_version}: {learned.probability:.1%} likely to convert; "
+            f"the scorecard above alone says {learned.rules_total:g}"
+        )
+        page.table(((c.column, f"{c.log_odds:+.2f}", c.value) for c in learned.contributions), right=(1,))
     page.line(f"scorecard {score.scorecard_version}, {moment(score.scored_at)} UTC", style="dim")
     for before in reversed(story.score_history[:-1]):
         page.line(f"before: {before.total:g}, {before.tier}, {moment(before.scored_at)} UTC")

@@ -48,6 +48,7 @@ class _Commands(LazyGroup):
             "Why is this lead where it is? All that is known, in words.",
         ),
         "metrics": ("leadops.cli.metrics:app", "The metric tables: build, show."),
+        "model": ("leadops.cli.model:app", "The learned score: show, train, list."),
         "playbook": ("leadops.cli.playbook:app", "Check, preview and compare the playbook."),
         "db": ("leadops.cli.db:app", "The database: start, stop, upgrade, url."),
         "events": ("leadops.cli.events:app", "Refused input and parked items: list, mend, put back."),

@@ -71,10 +71,11 @@ PROPERTIES = (
         "points_add_up",
         "A score is the sum of its signals' points over what they could earn.",
         """select score_id as id from (
-            select s.score_id, s.total, coalesce(sum((p->>'points')::float), 0) as points,
+            select s.score_id, coalesce(s.rules_total, s.total) as total,
+                coalesce(sum((p->>'points')::float), 0) as points,
                 sum((p->>'max_points')::float) as most
             from lead_scores s left join lateral jsonb_array_elements(s.signals) p on true
-            group by s.score_id, s.total
+            group by s.score_id
         ) summed
         where abs(total - least(100, greatest(0, coalesce(100 * points / nullif(most, 0), 0)))) > 0.1""",
     ),

@@ -400,13 +400,39 @@ class Volume(Strict):
     """Leads of the trailing 30 days at which ``mode: by_volume`` changes."""
 
     review_below: int = Field(50, ge=0, description="With fewer leads a person approves every message.")
-    model_above: int = Field(500, ge=0, description="With more leads the model scores, if it is better.")
+    model_above: int = Field(
+        500, ge=0, description="With more leads a model is trained, and scores if it is better."
+    )
 
     @model_validator(mode="after")
     def _ascending(self) -> Self:
         if self.model_above < self.review_below:
             raise ValueError("model_above must not be less than review_below")
         return self
+
+
+class Model(Strict):
+    """When the learned score is trained, what it must show, and what it may read."""
+
+    enabled: bool = Field(True, description="false: the scorecard scores, nothing is trained.")
+    outcome: tuple[EventKind, ...] = Field(
+        (EventKind.MEETING_BOOKED, EventKind.DEAL_WON),
+        min_length=1,
+        description="What counts as converted: the first of these events within horizon_days.",
+    )
+    horizon_days: float = Field(30, gt=0, description="A lead is counted this long after it came in.")
+    window_days: float = Field(365, gt=0, description="Leads older than this are not learned from.")
+    min_converted: int = Field(50, ge=10, description="Converted leads to train on, at least.")
+    min_held_out: int = Field(20, ge=10, description="Converted leads held out to judge by, at least.")
+    margin_auc: float = Field(
+        0.01, ge=0, lt=0.5, description="The lower end of the 95 % interval of the gain in AUC is above this."
+    )
+    resamples: int = Field(1000, ge=1000, le=20_000, description="Bootstrap resamples of that interval.")
+    max_leads: int = Field(50_000, ge=1000, description="The newest this many leads are learned from.")
+    ignore: tuple[str, ...] = Field((), description="Columns never to learn from (`leadops model show`).")
+    trust: tuple[str, ...] = Field(
+        (), description="Columns that are known when a lead comes in, although they tell the outcome alone."
+    )
 
 
 class Playbook(Strict):
@@ -431,6 +457,7 @@ class Playbook(Strict):
     replies: Replies = Replies()
     delivery: Delivery = Delivery()
     writer: Writer = Writer()
+    model: Model = Model()
     crm: CrmMapping = CrmMapping()
     case_studies: dict[str, str] = Field(default_factory=dict, description="id: sentence")
     pain_points: dict[str, str] = Field(default_factory=dict, description="id: phrase")

@@ -29,7 +29,7 @@ from leadops.stages.story import (
     to_json,
 )
 from leadops.store.engine import TEXTS, rows, sql, transaction
-from leadops.terms import LIVE_ENROLMENT_STATES, LeadState, SignalPoints
+from leadops.terms import LIVE_ENROLMENT_STATES, Contribution, LeadState, LearnedPart, SignalPoints
 
 __all__ = ["explain", "find_lead", "to_json"]
 
@@ -201,9 +201,17 @@ def _scores(connection: Connection, lead_id: str) -> tuple[ScoreStory, ...]:
             scorecard_version=r["scorecard_version"],
             scored_at=r["scored_at"],
             signals=tuple(SignalPoints(**s) for s in r["signals"]),
+            learned=_learned(r),
         )
         for r in rows(connection, _SCORES, lead=lead_id)
     )
+
+
+def _learned(row: Mapping[str, Any]) -> LearnedPart | None:
+    if row["model_version"] is None:
+        return None
+    parts = tuple(Contribution(**c) for c in row["contributions"] or ())
+    return LearnedPart(row["model_version"], row["probability"], row["rules_total"], parts)
 
 
 _ENRICHED = sql("select * from enrichments where lead_id = :lead order by provider")

@@ -9,18 +9,14 @@ from sqlalchemy import Connection
 from leadops.domain import modes
 from leadops.domain.modes import Mode
 from leadops.playbook.model import Playbook
-from leadops.store import leads
+from leadops.store import leads, models
 
 
-def mode_now(
-    connection: Connection, playbook: Playbook, *, now: datetime, model_earned_it: bool | None = None
-) -> Mode:
-    """Reads nothing unless the mode follows the volume; then one bounded range of an index.
-
-    ``model_earned_it``: whether the promoted model is better than the rules; None where there is none.
-    """
+def mode_now(connection: Connection, playbook: Playbook, *, now: datetime) -> Mode:
+    """Asks whether a model has earned it and, where the mode follows the volume, one bounded range of an index."""
+    earned = models.earned(connection) if playbook.model.enabled else None
     count = 0
     if modes.needs_count(playbook.mode):
         since = now - modes.TRAILING
         count = leads.came_in(connection, since=since, until=now, at_most=modes.enough(playbook.volume))
-    return modes.decide(playbook.mode, count, model_earned_it, playbook.volume)
+    return modes.decide(playbook.mode, count, earned, playbook.volume)

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine
 
 from leadops.domain.fold import state_from_json
 from leadops.domain.scoring import inputs_of
 from leadops.domain.scoring import score as decide
+from leadops.learning.serve import taken_over
 from leadops.playbook.model import Playbook
 from leadops.stages.enrich import evidence_of
+from leadops.stages.modes import mode_now
 from leadops.stages.report import Report
 from leadops.store import crm
 from leadops.store import leads as store
 from leadops.store.engine import TEXTS, put, rows, sql, transaction
 from leadops.store.tables import lead_scores
-from leadops.terms import EvidenceField, Score, stable_id
+from leadops.terms import EvidenceField, LearnedPart, Score, stable_id
 
 FLAG = "pending_score"
 _CURRENT = sql(
@@ -29,8 +31,19 @@ _CURRENT = sql(
 )
 
 
-def score(engine: Engine, playbook: Playbook, *, now: datetime, limit: int = 500) -> Report:
-    """Score up to ``limit`` leads. Counts: scored, unchanged, hot, warm, cold, disqualified, parked."""
+def score(
+    engine: Engine,
+    playbook: Playbook,
+    *,
+    now: datetime,
+    limit: int = 500,
+    scorer: Literal["rules", "model"] | None = None,
+) -> Report:
+    """Score up to ``limit`` leads. Counts: scored, unchanged, hot, warm, cold, disqualified, by_model, parked.
+
+    ``scorer``: "model" asks the promoted model, where there is one; "rules" the scorecard alone; None: as the
+    mode says.
+    """
     report = Report("score")
     with transaction(engine) as connection:
         claimed = store.claim(connection, FLAG, limit)
@@ -44,6 +57,8 @@ def score(engine: Engine, playbook: Playbook, *, now: datetime, limit: int = 500
             except Exception as error:  # noqa: BLE001 - one lead must not hold up the others
                 report.parked[lead["lead_id"]] = f"score_{type(error).__name__}"
                 report.count("parked")
+        if scored and (scorer or mode_now(connection, playbook, now=now).scorer) == "model":
+            scored = taken_over(connection, playbook, scored, now)
         changed = {
             i: s for i, s in scored.items() if i not in current or current[i]["inputs_hash"] != s.inputs_hash
         }
@@ -56,6 +71,7 @@ def score(engine: Engine, playbook: Playbook, *, now: datetime, limit: int = 500
         for s in changed.values():
             report.count(s.tier.value)
             report.count("disqualified", s.disqualified is not None)
+            report.count("by_model", s.learned is not None)
         report.lead_ids |= set(changed)
     return report
 
@@ -98,6 +114,18 @@ def _row(lead_id: str, s: Score, now: datetime) -> dict[str, Any]:
         "inputs_hash": s.inputs_hash,
         "reason": s.reason,
         "scored_at": now,
+        **_learned(s.learned),
+    }
+
+
+def _learned(part: LearnedPart | None) -> dict[str, Any]:
+    if part is None:
+        return dict.fromkeys(("model_version", "rules_total", "probability", "contributions"))
+    return {
+        "model_version": part.model_version,
+        "rules_total": part.rules_total,
+        "probability": part.probability,
+        "contributions": [asdict(c) for c in part.contributions],
     }
 
 

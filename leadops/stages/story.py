@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from typing import Any
 
-from leadops.terms import Gate, SignalPoints, SlotValue
+from leadops.terms import Gate, LearnedPart, SignalPoints, SlotValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ class ScoreStory:
     scorecard_version: str
     scored_at: datetime
     signals: tuple[SignalPoints, ...]
+    learned: LearnedPart | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What `make bench` runs: every figure beside its floor, in one run, as a table and as JSON.
 
 Parts: single, sensors, burst, burst5000, idle, killed, start_up, tick, million, ingestion, scoring,
-million_leads, metrics. Without ``--only`` all but ``million`` and ``million_leads``, which fill tables of a
+million_leads, model, metrics. Without ``--only`` all but ``million`` and ``million_leads``, which fill tables of a
 million rows, and ``burst5000``.
 """
 
@@ -84,6 +84,7 @@ def _parts(leads: int, workers: int) -> dict[str, Callable[[Say], list[Figure]]]
         "ingestion": alone("ingestion"),
         "scoring": alone("scoring"),
         "million_leads": alone("scoring", "measure_million"),
+        "model": alone("learned"),
         "metrics": alone("metric_build"),
     }
 

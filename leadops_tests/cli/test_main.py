@@ -31,6 +31,7 @@ COMMANDS = [
     "score",
     "explain",
     "metrics",
+    "model",
     "playbook",
     "db",
     "events",

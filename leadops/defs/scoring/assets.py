@@ -35,7 +35,7 @@ def enriched_leads(house: dg.ResourceParam[House]) -> Materialized:
             "lead_scores",
             group="scoring",
             table="lead_scores",
-            deps=["enriched_leads"],
+            deps=["enriched_leads", "score_model"],
             description="Every score given, with the points of each of the scorecard's signals, its "
             "version, and "
             "one sentence for the rep. The newest is current; hot, warm or cold by the playbook's "

@@ -136,6 +136,37 @@ def upgrade() -> None:
     comment='Input that was refused, with its reason; can be replayed'
     )
     op.create_index('ix_quarantined_events_open', 'quarantined_events', ['received_at'], unique=False, postgresql_where=sa.text('replayed_at is null'))
+    op.create_table('score_model_verdicts',
+    sa.Column('decided_at', sa.DateTime(timezone=True), nullable=False, comment='When it was looked at'),
+    sa.Column('verdict_id', sa.Text(), nullable=False),
+    sa.Column('decision', sa.Text(), nullable=False, comment='promoted, kept, retired, rejected, not_trained'),
+    sa.Column('reason', sa.Text(), nullable=False, comment='Why, in words'),
+    sa.Column('version', sa.Text(), nullable=True, comment='The model concerned'),
+    sa.Column('figures', postgresql.JSONB(astext_type=sa.Text()), nullable=False, comment='What was counted'),
+    sa.PrimaryKeyConstraint('verdict_id', name=op.f('pk_score_model_verdicts')),
+    comment='Why a model is used or is not: one row each time training was asked for'
+    )
+    op.create_index('ix_score_model_verdicts_decided_at', 'score_model_verdicts', ['decided_at'], unique=False)
+    op.create_table('score_models',
+    sa.Column('version', sa.Text(), nullable=False, comment='Digest of examples, options and code'),
+    sa.Column('status', sa.Text(), nullable=False, comment='promoted, rejected, retired'),
+    sa.Column('reason', sa.Text(), nullable=False, comment='Why it has this status, in words'),
+    sa.Column('scorecard_version', sa.Text(), nullable=False, comment='Whose totals its own are equated to'),
+    sa.Column('trained_at', sa.DateTime(timezone=True), nullable=False, comment='When'),
+    sa.Column('status_at', sa.DateTime(timezone=True), nullable=False, comment='Since when it has this status'),
+    sa.Column('learned_from', sa.DateTime(timezone=True), nullable=False, comment='First lead it learned from'),
+    sa.Column('learned_to', sa.DateTime(timezone=True), nullable=False, comment='Last lead it was trained, calibrated or judged on'),
+    sa.Column('leads', sa.Integer(), nullable=False, comment='Mature leads in all'),
+    sa.Column('converted', sa.Integer(), nullable=False, comment='Of these, with the outcome in time'),
+    sa.Column('features', postgresql.JSONB(astext_type=sa.Text()), nullable=False, comment='Columns it reads, and why others are left out'),
+    sa.Column('metrics', postgresql.JSONB(astext_type=sa.Text()), nullable=False, comment='The judgement when trained and each one since'),
+    sa.Column('card', sa.Text(), nullable=False, comment='Model card, markdown'),
+    sa.Column('artifact', postgresql.JSONB(astext_type=sa.Text()), nullable=False, comment='The model: plain JSON, nothing that can run'),
+    sa.CheckConstraint("status in ('promoted', 'rejected', 'retired')", name=op.f('ck_score_models_status')),
+    sa.PrimaryKeyConstraint('version', name=op.f('pk_score_models')),
+    comment='Every model trained; at most one is promoted, and scores'
+    )
+    op.create_index('uq_score_models_promoted', 'score_models', ['status'], unique=True, postgresql_where=sa.text("status = 'promoted'"))
     op.create_table('suppressions',
     sa.Column('key', sa.Text(), nullable=False, comment='Keyed digest of an address, domain or phone'),
     sa.Column('scope', sa.Text(), nullable=False, comment='address, domain'),
@@ -225,6 +256,10 @@ def upgrade() -> None:
     sa.Column('scorecard_version', sa.Text(), nullable=False),
     sa.Column('inputs_hash', sa.Text(), nullable=False),
     sa.Column('reason', sa.Text(), nullable=False, comment='One sentence a rep can read'),
+    sa.Column('model_version', sa.Text(), nullable=True, comment='The model that scored; none: the scorecard alone'),
+    sa.Column('rules_total', sa.Float(), nullable=True, comment='What the scorecard alone says, where a model scored'),
+    sa.Column('probability', sa.Float(), nullable=True, comment='Of the outcome, as the model says'),
+    sa.Column('contributions', postgresql.JSONB(astext_type=sa.Text()), nullable=True, comment='[{column, value, log_odds}], the largest first'),
     sa.Column('scored_at', sa.DateTime(timezone=True), nullable=False, comment='When'),
     sa.CheckConstraint("tier in ('cold', 'hot', 'warm')", name=op.f('ck_lead_scores_tier')),
     sa.ForeignKeyConstraint(['lead_id'], ['leads.lead_id'], name=op.f('fk_lead_scores_lead_id')),
@@ -369,6 +404,10 @@ def downgrade() -> None:
     op.drop_table('enrolments')
     op.drop_table('enrichments')
     op.drop_table('suppressions')
+    op.drop_index('uq_score_models_promoted', table_name='score_models', postgresql_where=sa.text("status = 'promoted'"))
+    op.drop_table('score_models')
+    op.drop_index('ix_score_model_verdicts_decided_at', table_name='score_model_verdicts')
+    op.drop_table('score_model_verdicts')
     op.drop_index('ix_quarantined_events_open', table_name='quarantined_events', postgresql_where=sa.text('replayed_at is null'))
     op.drop_table('quarantined_events')
     op.drop_table('parked_items')

@@ -1,0 +1,62 @@
+"""So that 60 goes on meaning 60: a probability as the scorecard's points that as many leads reach.
+
+Equipercentile equating: the share of leads at or above each threshold stays what it was with the scorecard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from leadops.learning.columns import Numbers
+
+KNOTS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Equated:
+    """A monotone map: straight lines between (probability, total) pairs, flat beyond the ends."""
+
+    probabilities: Numbers
+    totals: Numbers
+
+    def total(self, probability: Numbers) -> Numbers:
+        """0..100."""
+        found: Numbers = np.clip(np.interp(probability, self.probabilities, self.totals), 0.0, 100.0)
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        return {"probabilities": self.probabilities.tolist(), "totals": self.totals.tolist()}
+
+
+def equated_from_json(data: Mapping[str, Any]) -> Equated:
+    """The inverse of ``to_json``."""
+    return Equated(
+        np.array(data["probabilities"], dtype=np.float64), np.array(data["totals"], dtype=np.float64)
+    )
+
+
+def equate(probabilities: Numbers, totals: Numbers, thresholds: Sequence[float]) -> Equated:
+    """The map under which as many leads reach each of ``thresholds`` as with ``totals``, the scorecard's.
+
+    Both are of the same leads, at least one. Leads of one probability get one total: where many share it,
+    a threshold can only be met to within their share. The side is then the one that is nearer.
+    """
+    wanted = np.sort(totals)
+    found, first, count = np.unique(np.sort(probabilities), return_index=True, return_counts=True)
+    means = np.add.reduceat(wanted, first) / count
+    cuts: list[int] = []
+    for threshold in sorted(thresholds):
+        # How many lie below the threshold with the scorecard, and which group of equals comes nearest to it.
+        below = int(np.searchsorted(wanted, threshold, side="left"))
+        edges = np.append(first, len(wanted))
+        cut = int(np.argmin(np.abs(edges - below)))
+        means[:cut] = np.minimum(means[:cut], threshold - 1e-6)
+        means[cut:] = np.maximum(means[cut:], threshold)
+        cuts += [cut - 1, cut]
+    kept = {*np.linspace(0, len(found) - 1, min(KNOTS, len(found))).astype(int).tolist(), *cuts}
+    places = sorted(k for k in kept if 0 <= k < len(found))
+    return Equated(found[places], np.maximum.accumulate(means[places]))

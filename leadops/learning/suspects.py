@@ -1,0 +1,26 @@
+"""What a column tells all by itself: one that tells everything was most likely written after the outcome."""
+
+from __future__ import annotations
+
+from leadops.learning.columns import Column, Numbers
+from leadops.learning.judge import Labels, auc
+
+SUSPECT_AUC = 0.95
+_BELIEVED_HALF = 5.0
+
+
+def alone_auc(column: Column, encoded: Numbers, converted: Labels) -> float:
+    """The AUC of the best a column can do by itself, in 0.5..1.
+
+    Of a number or a rate, itself (either way round) or its being missing; of levels, their smoothed rates.
+    """
+    if converted.all() or not converted.any():
+        return 0.5
+    candidates = [encoded[:, n] for n in range(encoded.shape[1])] if column.kind != "category" else []
+    if column.kind in ("category", "words", "date") and encoded.shape[1]:
+        prior = float(converted.mean())
+        hits = encoded.T @ converted
+        rates = (hits + _BELIEVED_HALF * prior) / (encoded.sum(axis=0) + _BELIEVED_HALF)
+        if column.kind == "category":
+            candidates.append(encoded @ rates)
+    return max((max(a, 1 - a) for a in (auc(x, converted) for x in candidates)), default=0.5)
