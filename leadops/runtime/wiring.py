@@ -31,6 +31,7 @@ from leadops.runtime.databases import databases_of
 from leadops.runtime.secrets import secret
 from leadops.settings import Settings
 from leadops.stages.beside import Beside, Inline, Threads
+from leadops.stages.enrich_calls import Enriching
 from leadops.stages.outreach import Outreach
 from leadops.store.engine import open_engine
 
@@ -49,11 +50,23 @@ class House:
     public_url: str | None = None
     fresh: Callable[[], str] = lambda: uuid.uuid4().hex
     beside: Callable[[], Beside] = Inline
+    asking: Callable[[int], Beside] = lambda _at_once: Inline()
     worker: str | None = None
 
     @property
     def playbook(self) -> Playbook:
         return self.loaded.playbook
+
+    @cached_property
+    def enriching(self) -> Enriching:
+        return Enriching(
+            engine=self.engine,
+            section=self.playbook.enrichment,
+            keyring=self.keyring,
+            providers=self.enrichment,
+            beside=self.asking,
+            fresh=self.fresh,
+        )
 
     @cached_property
     def outreach(self) -> Outreach:
@@ -156,6 +169,7 @@ def open_house(settings: Settings) -> House:
         writer=writer_of(settings, loaded.playbook),
         public_url=_public_url(settings.public_url),
         beside=lambda: Threads(loaded.playbook.delivery.calls_at_once),
+        asking=Threads,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 FAILURES = 5
@@ -9,7 +10,7 @@ PAUSE_S = 30.0
 
 
 class Breaker:
-    """Counts failures in a row. Used from one thread. ``clock``: monotonic seconds."""
+    """Counts failures in a row. Usable by several threads at once. ``clock``: monotonic seconds."""
 
     def __init__(
         self, clock: Callable[[], float], failures: int = FAILURES, pause_s: float = PAUSE_S
@@ -19,6 +20,7 @@ class Breaker:
         self._pause_s = pause_s
         self._in_a_row = 0
         self._paused_until = float("-inf")
+        self._guard = threading.Lock()
 
     @property
     def is_pausing(self) -> bool:
@@ -26,10 +28,17 @@ class Breaker:
         return self._clock() < self._paused_until
 
     def worked(self) -> None:
-        self._in_a_row = 0
-        self._paused_until = float("-inf")
+        with self._guard:
+            self._in_a_row = 0
+            self._paused_until = float("-inf")
 
     def failed(self) -> None:
-        self._in_a_row += 1
-        if self._in_a_row >= self._failures:
-            self._paused_until = self._clock() + self._pause_s
+        with self._guard:
+            self._in_a_row += 1
+            if self._in_a_row >= self._failures:
+                self._paused_until = self._clock() + self._pause_s
+
+    def rest(self, seconds: float) -> None:
+        """Pause for as long as the provider itself has asked for."""
+        with self._guard:
+            self._paused_until = max(self._paused_until, self._clock() + seconds)
