@@ -1,7 +1,7 @@
 """Leads that changed -> what is known of them beyond their own words, with provenance per field.
 
 Where nobody has to be asked this is one transaction. Otherwise two frame the asking (``enrich_calls.py``),
-and no row is locked meanwhile: leads are held for a few seconds, and go on with what is known at the deadline.
+and no row is locked meanwhile: leads are held for a few seconds and go on with what is known at the deadline.
 What comes later sends them through here again, and to a new score where it says something new.
 """
 

@@ -76,12 +76,8 @@ class RemoteEnrichment(EnrichmentPort):
     def lookup(self, keys: Sequence[Key], timeout_s: float) -> list[Answer]:
         """One answer per key, in their order; at most ``bulk`` keys. Raises nothing of the provider's.
 
-        Takes ``timeout_s`` at most, whatever comes over the wire and however slowly.
+        ``timeout_s``: patience with the whole of it.
         """
-
-    @abstractmethod
-    def check(self) -> None:
-        """One cheap call that costs nothing. Raises UsageError where key or address cannot work."""
 
     def close(self) -> None:
         """Close idle connections."""
