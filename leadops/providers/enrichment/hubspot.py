@@ -75,10 +75,8 @@ class HubSpotCompanies(RemoteEnrichment):
         return found
 
     def _answer(self, company: Mapping[str, str] | None) -> Answer:
-        told: dict[str, Any] = (
-            {ours: company.get(name) for name, ours in _PROPERTIES.items()} if company else {}
-        )
-        fields = evidence(self.name, told)
+        known = company or {}
+        fields = evidence(self.name, {ours: known.get(name) for name, ours in _PROPERTIES.items()})
         return Answer(Found.FOUND, fields) if fields else Answer(Found.NONE)
 
 

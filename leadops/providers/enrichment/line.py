@@ -63,7 +63,7 @@ class Line:
                     f"{name}_key", f"{variable} is empty or holds characters no key of {name} has; set it."
                 )
         self.name = name
-        self._base = base_url.rstrip("/")
+        self._address, self._base = base_url, base_url.rstrip("/")
         self._headers = {"accept": "application/json"} | (
             {key_header[0]: key_header[1].strip()} if key_header else {}
         )
@@ -82,11 +82,15 @@ class Line:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Reply:
-        """Raises LineError where there was no whole answer within ``timeout_s``."""
+        """``path``: after the base address; empty: that address itself.
+
+        Raises LineError where there was no whole answer within ``timeout_s``.
+        """
+        url = self._base + path if path else self._address
         until = time.monotonic() + timeout_s
         try:
             request = self._connected().build_request(
-                method, self._base + path, params=query, json=body, timeout=max(0.01, timeout_s)
+                method, url, params=query, json=body, timeout=max(0.01, timeout_s)
             )
             response = self._connected().send(request, stream=True)
             try:
