@@ -20,12 +20,13 @@ class Breaker:
         self._pause_s = pause_s
         self._in_a_row = 0
         self._paused_until = float("-inf")
+        self._rests_until = float("-inf")
         self._guard = threading.Lock()
 
     @property
     def is_pausing(self) -> bool:
         """Whether nobody should ask now. After the pause one more failure is enough to pause again."""
-        return self._clock() < self._paused_until
+        return self._clock() < max(self._paused_until, self._rests_until)
 
     def worked(self) -> None:
         with self._guard:
@@ -39,6 +40,6 @@ class Breaker:
                 self._paused_until = self._clock() + self._pause_s
 
     def rest(self, seconds: float) -> None:
-        """Pause for as long as the provider itself has asked for."""
+        """Pause for as long as the provider itself has asked for, whatever else it answers meanwhile."""
         with self._guard:
-            self._paused_until = max(self._paused_until, self._clock() + seconds)
+            self._rests_until = max(self._rests_until, self._clock() + seconds)
