@@ -145,6 +145,8 @@ def _save(
     now, section = asking.now, house.section
     unpaid: dict[str, set[str]] = {}
     for name, lead_id in asking.unpaid:
+        if name in asking.pursuits[lead_id].known:
+            continue  # what others did not cost was enough for this one in the end
         unpaid.setdefault(lead_id, set()).add(name)
         report.count(f"{name}:no_budget")
     values: list[dict[str, Any]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,7 +16,8 @@ from sqlalchemy import Engine
 from leadops.providers.enrichment.apollo import Apollo
 from leadops.providers.enrichment.port import Answer, Found
 from leadops.sandbox.enrichment import ApolloSandbox, Company, Directory, Person
-from leadops.stages.enrich import spending
+from leadops.stages.enrich import enrich, spending
+from leadops.stages.enrich_calls import Enriching
 from leadops.stages.explain import explain
 from leadops.stages.score import score
 from leadops.store.engine import transaction
@@ -364,6 +366,33 @@ def test_what_is_under_way_counts_against_the_budget(made: Made) -> None:
     assert ask(world).counts["apollo:no_budget"] == 1
     provider.gate.set()
     until(lambda: "asked" not in outcomes(world))
+
+
+def test_two_workers_share_a_budget_and_never_pass_it(made: Made) -> None:
+    addresses = [f"p{i}@company{i}.example.org" for i in range(40)]
+    provider = Scripted("apollo")
+    provider.knows = dict.fromkeys(addresses, FULL)
+    both = threading.Barrier(2)
+    provider.before = lambda keys: both.wait(5) if len(provider.lookups) <= 2 else None  # type: ignore[assignment, return-value]
+    world = made(provider, places=[source("apollo", usd_per_lookup=0.1, monthly_budget_usd=1.05)])
+    arrive(world, *addresses)
+    houses = [dataclasses.replace(world.house.enriching) for _ in range(2)]
+    failed: list[BaseException] = []
+
+    def work(house: Enriching) -> None:
+        try:
+            enrich(house, now=world.now, limit=20)
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(house,)) for house in houses]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failed == []
+    assert len(provider.lookups) == 10
+    assert world.one("select count(*) from leads where pending_score and not pending_enrichment") == 40
 
 
 # Side by side -----------------------------------------------------------------------------------------
