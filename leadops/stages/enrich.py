@@ -8,7 +8,7 @@ What comes later sends them through here again, and to a new score where it says
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -55,7 +55,7 @@ def enrich(house: Enriching, *, now: datetime, limit: int = 500) -> Report:
         with transaction(house.engine) as connection:
             leads = _taken(connection, house, report, now=now, limit=limit)
             _save_local(connection, house, leads, now, report)
-            _go_on(connection, [_done(lead, scores=True) for lead in leads], leads, now, report)
+            _go_on(connection, house, [_done(lead, scores=True) for lead in leads], now, report)
         return report
     with transaction(house.engine) as connection:
         leads = _taken(connection, house, report, now=now, limit=limit, until=now + house.hold)
@@ -129,8 +129,6 @@ def _save_local(
 ) -> None:
     values = [_local_row(house, lead, name, now) for lead in leads for name in lead.local]
     store.save(connection, values)
-    if leads:
-        store.keep_only(connection, [lead.lead_id for lead in leads], house.ranks)
     report.count("fields", sum(len(v["fields"]) for v in values))
 
 
@@ -167,7 +165,7 @@ def _save(
     store.drop(connection, gone)
     store.save(connection, values)
     report.count("fields", sum(len(v["fields"]) for v in values))
-    _go_on(connection, finished, leads, now, report)
+    _go_on(connection, house, finished, now, report)
 
 
 def _rows(house: Enriching, lead: _Lead, asking: Asking, now: datetime) -> Iterable[dict[str, Any]]:
@@ -218,7 +216,7 @@ def _is_there(row: Mapping[str, Any], had: Mapping[str, Mapping[str, Any]]) -> b
 
 
 def _is_over(row: Mapping[str, Any], name: str, lead: _Lead, house: Enriching) -> bool:
-    """Said by who is not asked any more, or of what the lead no longer is."""
+    """Said by who has no place any more, or of what the lead no longer is."""
     return name not in house.ranks or (name in house.remote and row["key"] != lead.pursuit.keys.get(name))
 
 
@@ -234,15 +232,11 @@ def _later(done: store.Done, tries: int, section: Enrichment, now: datetime) -> 
 
 
 def _go_on(
-    connection: Connection,
-    finished: Sequence[store.Done],
-    leads: Sequence[_Lead],
-    now: datetime,
-    report: Report,
+    connection: Connection, house: Enriching, finished: Sequence[store.Done], now: datetime, report: Report
 ) -> None:
-    report.pending = store.done(connection, finished)
+    report.pending = store.done(connection, finished, house.ranks)
     all_leads.park(connection, "enrich", report.parked, now=now)
-    report.lead_ids |= {lead.lead_id for lead in leads}
+    report.lead_ids |= {lead.lead_id for lead in finished}
 
 
 # Read ---------------------------------------------------------------------------------------------------
@@ -265,9 +259,8 @@ def _merged(told: list[tuple[int, str, dict[str, EvidenceField]]]) -> dict[str, 
 
 
 def _to_json(said: EvidenceField) -> dict[str, Any]:
-    found = asdict(said)
-    at = found.pop("at")
-    return found | ({"at": at.isoformat()} if at else {})
+    found = {"value": said.value, "provider": said.provider, "source_event_id": said.source_event_id}
+    return found | ({"at": said.at.isoformat()} if said.at else {})
 
 
 def _from_json(given: Mapping[str, Any]) -> EvidenceField:

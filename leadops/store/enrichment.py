@@ -20,17 +20,21 @@ from leadops.store.tables import enrichment_cache, enrichment_calls, enrichments
 Pair = tuple[str, str]
 """(provider, key)."""
 
-_CLAIM = [
-    sql(
-        f"""select * from leads where {waits} and merged_into is null
+# Those that changed, oldest change first, then those to be asked about again. One statement for both: most
+# of the time there are none of the second kind.
+_CLAIM = sql(
+    """with changed as materialized (
+        select * from leads where pending_enrichment and merged_into is null
         and (enriching_until is null or enriching_until <= :now)
-        order by {order}, lead_id limit :limit for update skip locked"""
+        order by updated_at, lead_id limit :limit for update skip locked
+    ), again as materialized (
+        select * from leads where enrich_again_at <= :now and not pending_enrichment and merged_into is null
+        and (enriching_until is null or enriching_until <= :now)
+        order by enrich_again_at, lead_id limit :limit - (select count(*) from changed)
+        for update skip locked
     )
-    for waits, order in (
-        ("pending_enrichment", "updated_at"),
-        ("enrich_again_at <= :now and not pending_enrichment", "enrich_again_at"),
-    )
-]
+    select * from changed union all select * from again"""
+)
 _HOLD = sql("update leads set enriching_until = :until where lead_id = any(:ids)", ids=TEXTS)
 # A lead that changed while providers were asked waits again: its flag was not this pass's to take down.
 _DONE = sql(
@@ -40,9 +44,12 @@ _DONE = sql(
             enrich_again_at = m.again::timestamptz, enrich_tries = m.tries::integer
         from unnest(:ids, :digests, :scores, :again, :tries) as m(lead_id, digest, scores, again, tries)
         where l.lead_id = m.lead_id
+    ), gone as (
+        delete from enrichments where lead_id = any(:ids) and provider <> all(:providers)
     )
     select count(*) from leads where pending_enrichment and lead_id <> all(:ids)""",
     ids=TEXTS,
+    providers=TEXTS,
     digests=TEXTS,
     scores=TEXTS,
     again=TEXTS,
@@ -54,9 +61,6 @@ _DROP = sql(
     where e.lead_id = m.lead_id and e.provider = m.provider""",
     leads=TEXTS,
     providers=TEXTS,
-)
-_DROP_OTHERS = sql(
-    "delete from enrichments where lead_id = any(:ids) and provider <> all(:kept)", ids=TEXTS, kept=TEXTS
 )
 _AGAIN = on_conflict_update(
     "lead_id, provider",
@@ -129,17 +133,17 @@ def claim(
 
     Locked until the transaction ends; with ``until`` left alone by others until then.
     """
-    found: list[dict[str, Any]] = []
-    for statement in _CLAIM:
-        if len(found) < limit:
-            found += rows(connection, statement, limit=limit - len(found), now=now)
+    found = rows(connection, _CLAIM, limit=limit, now=now)
     if until is not None and found:
         connection.execute(_HOLD, {"ids": sorted(f["lead_id"] for f in found), "until": until})
     return found
 
 
-def done(connection: Connection, leads: Sequence[Done]) -> int:
-    """These go on. Returns how many others wait for enrichment (partial index)."""
+def done(connection: Connection, leads: Sequence[Done], providers: Collection[str]) -> int:
+    """These go on; what any but these providers has said of them is forgotten.
+
+    Returns how many others wait for enrichment (partial index).
+    """
     by_id = sorted(leads, key=lambda d: d.lead_id)
     return int(
         one_value(
@@ -150,6 +154,7 @@ def done(connection: Connection, leads: Sequence[Done]) -> int:
             scores=["yes" if d.scores else "no" for d in by_id],
             again=[d.again_at.isoformat() if d.again_at else None for d in by_id],
             tries=[str(d.tries) for d in by_id],
+            providers=sorted(providers),
         )
     )
 
@@ -172,11 +177,6 @@ def drop(connection: Connection, gone: Iterable[tuple[str, str]]) -> None:
     pairs = sorted(gone)
     if pairs:
         connection.execute(_DROP, {"leads": [p[0] for p in pairs], "providers": [p[1] for p in pairs]})
-
-
-def keep_only(connection: Connection, lead_ids: Iterable[str], providers: Collection[str]) -> None:
-    """Forget what any other provider has said of these leads."""
-    connection.execute(_DROP_OTHERS, {"ids": sorted(lead_ids), "kept": sorted(providers)})
 
 
 def cached(connection: Connection, pairs: Iterable[Pair]) -> dict[Pair, dict[str, Any]]:
