@@ -31,7 +31,7 @@ from leadops.runtime.databases import databases_of
 from leadops.runtime.secrets import secret
 from leadops.settings import Settings
 from leadops.stages.beside import Beside, Inline, Threads
-from leadops.stages.enrich_calls import Enriching
+from leadops.stages.enriching import Enriching
 from leadops.stages.outreach import Outreach
 from leadops.store.engine import open_engine
 

@@ -18,7 +18,8 @@ from leadops.domain.enriching import Pursuit, again_at, merge, month_of, own_wor
 from leadops.domain.fold import state_from_json
 from leadops.playbook.enrichment import Enrichment
 from leadops.providers.enrichment.port import Key
-from leadops.stages.enrich_calls import Asking, Enriching, Fetched
+from leadops.stages.enrich_calls import Asking
+from leadops.stages.enriching import Enriching, Fetched
 from leadops.stages.report import Report
 from leadops.store import enrichment as store
 from leadops.store import leads as all_leads

@@ -96,6 +96,7 @@ _SETTLE = sql(
     credits=TEXTS,
     usd=TEXTS,
 )
+_FORGET = sql("delete from enrichment_cache where key = any(:keys) returning key", keys=TEXTS)
 _SOON = sql(
     """update leads set enrich_again_at = least(coalesce(enrich_again_at, :at), :at)
     where lead_id = any(:ids) and merged_into is null""",
@@ -226,6 +227,11 @@ def settle(
         )
     columns = ("found", "fields", "lead_id", "cost_usd", "took_ms", "fetched_at")
     put(connection, enrichment_cache, remembered, on_conflict_update("provider, key", *columns))
+
+
+def forget(connection: Connection, keys: Iterable[str]) -> int:
+    """Erase what is kept under these keys, of all providers. Returns how many answers that were."""
+    return len(rows(connection, _FORGET, keys=sorted(keys)))
 
 
 def again_soon(connection: Connection, lead_ids: Iterable[str], at: datetime) -> None:

@@ -22,7 +22,7 @@ from leadops.providers.enrichment.port import (
 )
 from leadops.stages.beside import Threads
 from leadops.stages.enrich import enrich
-from leadops.stages.enrich_calls import Enriching
+from leadops.stages.enriching import Enriching
 from leadops.stages.fold import fold_pending
 from leadops.stages.report import Report
 from leadops.terms import LeadState

@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from leadops.domain.fold import state_from_json
 from leadops.providers.enrichment.apollo import Apollo
 from leadops.providers.enrichment.port import Answer, Found
 from leadops.sandbox.enrichment import ApolloSandbox, Company, Directory, Person
 from leadops.stages.enrich import enrich, spending
-from leadops.stages.enrich_calls import Enriching
+from leadops.stages.enriching import Enriching, personal_keys
 from leadops.stages.explain import explain
 from leadops.stages.score import score
+from leadops.store import enrichment as store
 from leadops.store.engine import transaction
 from leadops.store.status import oldest_pending
 from leadops_tests.house import DEMO, TUESDAY, World, wire
@@ -459,8 +461,6 @@ def test_what_a_dead_worker_asked_is_asked_again_only_when_it_cannot_come_any_mo
 
 
 def _state(world: World) -> Any:
-    from leadops.domain.fold import state_from_json
-
     return state_from_json(world.one("select state from leads"))
 
 
@@ -549,3 +549,17 @@ def test_nobody_can_be_read_from_keys_and_the_log_of_calls(made: Made) -> None:
         world.rows("select key from enrichment_cache")
     )
     assert "anna" not in kept + str(said)
+
+
+def test_what_is_kept_about_a_person_can_be_erased_by_who_they_are(made: Made) -> None:
+    person, company = Scripted("apollo"), Scripted("self_hosted", by_domain=True)
+    person.knows = {ANNA: {"title": "VP"}, BEN: {"title": "VP"}}
+    company.knows = {"acme.com": SIZE}
+    world = made(person, company)
+    arrive(world, ANNA, BEN)
+    ask(world)
+    state = state_from_json(world.one("select state from leads where email = :who", who=ANNA))
+    with transaction(world.house.engine) as connection:
+        assert store.forget(connection, personal_keys(world.house.keyring, state)) == 1
+    kept = world.rows("select provider from enrichment_cache order by 1")
+    assert [k["provider"] for k in kept] == ["apollo", "self_hosted"]  # Ben's, and the company's

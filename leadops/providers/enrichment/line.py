@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 import time
@@ -14,6 +15,9 @@ import httpx
 
 from leadops.errors import ProviderError, UsageError
 from leadops.providers.enrichment.port import Answer, Found, Key
+
+# At INFO it would write whom we ask about to the log: addresses stand in the query string.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 MOST_BYTES = 2_000_000
 """Of an answer, unpacked. Ten people are some 100 kB."""

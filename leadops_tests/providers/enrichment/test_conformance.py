@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -154,6 +155,15 @@ def test_where_nobody_listens_is_said(on: Set) -> None:
     assert all(a.code.endswith("unreachable") for a in answers)
 
 
+def test_nobody_is_named_in_a_log(on: Set, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        on.adapter.lookup([key_of(on.adapter)], PATIENCE_S)
+        on.bench.fail(status=500)
+        on.adapter.lookup([key_of(on.adapter)], PATIENCE_S)
+    assert "anna" not in caplog.text
+    assert KEY not in caplog.text
+
+
 def test_several_threads_share_an_adapter(on: Set) -> None:
     found: list[Found] = []
 
@@ -173,4 +183,3 @@ def test_no_provider_is_asked_for_a_phone_or_a_private_address() -> None:
         text = path.read_text()
         assert '"reveal_personal_emails": "true"' not in text
         assert '"reveal_phone_number": "true"' not in text
-    assert KEY
