@@ -180,6 +180,15 @@ def merge(order: Sequence[str], told: Mapping[str, Mapping[str, EvidenceField]])
     return merged
 
 
+def may_be_asked_about(state: LeadState, now: datetime, max_age: timedelta) -> bool:
+    """Whether anybody else is told of this lead: not of tests, nor of who has withdrawn, nor of leads so old
+    that they start nothing (an import would cost a month's budget).
+    """
+    if state.is_test or state.opted_out_at is not None or state.last_lead_at is None:
+        return False
+    return now - state.last_lead_at <= max_age
+
+
 def own_words(state: LeadState) -> frozenset[str]:
     """The fields the lead, or whoever told us of them, has given already."""
     given = {

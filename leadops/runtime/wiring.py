@@ -9,6 +9,7 @@ import os
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from urllib.parse import urlsplit
 
@@ -64,6 +65,7 @@ class House:
             section=self.playbook.enrichment,
             keyring=self.keyring,
             providers=self.enrichment,
+            max_lead_age=timedelta(days=self.playbook.enrolment.max_age_days),
             beside=self.asking,
             fresh=self.fresh,
         )

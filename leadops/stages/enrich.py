@@ -14,7 +14,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from leadops.domain.enriching import Pursuit, again_at, merge, month_of, own_words, worth_another_pass
+from leadops.domain.enriching import (
+    Pursuit,
+    again_at,
+    may_be_asked_about,
+    merge,
+    month_of,
+    own_words,
+    worth_another_pass,
+)
 from leadops.domain.fold import state_from_json
 from leadops.playbook.enrichment import Enrichment
 from leadops.providers.enrichment.port import Key
@@ -119,6 +127,8 @@ def _asking(house: Enriching, leads: Sequence[_Lead], now: datetime, report: Rep
         own = own_words(lead.state) if lead.state else frozenset()
         told = frozenset(name for fields in lead.local.values() for name in fields)
         lead.pursuit = Pursuit(own | told, kept)
+        if lead.state and not may_be_asked_about(lead.state, now, house.max_lead_age):
+            lead.pursuit.closed = dict.fromkeys(kept, False)
     return Asking(house, {lead.lead_id: lead.pursuit for lead in leads}, keys, now, report)
 
 

@@ -40,12 +40,16 @@ class _Slots:
 
 @dataclass(frozen=True)
 class Enriching:
-    """What enrichment works with; one per process. ``clock``: monotonic seconds."""
+    """What enrichment works with; one per process. ``clock``: monotonic seconds.
+
+    ``max_lead_age``: nobody is asked about older leads.
+    """
 
     engine: Engine
     section: Enrichment
     keyring: Keyring
     providers: tuple[EnrichmentPort, ...]
+    max_lead_age: timedelta = timedelta(days=7)
     beside: Callable[[int], Beside] = lambda _at_once: Inline()
     fresh: Callable[[], str] = lambda: uuid.uuid4().hex
     clock: Callable[[], float] = time.monotonic

@@ -117,7 +117,23 @@ def test_who_is_known_by_their_own_words_costs_nothing(made: Made) -> None:
     assert again_at(world) is None
 
 
-def test_a_hundred_leads_are_ten_requests_over_the_wire(made: Made) -> None:
+def test_nobody_is_told_of_tests_of_who_withdrew_or_of_leads_that_start_nothing(made: Made) -> None:
+    provider = Scripted()
+    world = made(provider)
+    world.post(
+        wire("form_submitted", ANNA, properties={"test": True}),
+        wire("form_submitted", BEN, at=world.now - timedelta(days=8)),
+        wire("form_submitted", CAT),
+        wire("opted_out", CAT, at=world.now),
+        wire("form_submitted", "dan@acme.com"),
+    )
+    folded(world)
+    ask(world)
+    assert provider.lookups == [["dan@acme.com"]]
+    assert again_at(world) is None
+
+
+def test_twenty_five_leads_are_three_requests_over_the_wire(made: Made) -> None:
     directory = Directory()
     directory.add(Company("acme.com", "Acme Inc", "machinery", 420, "Germany", "DE"))
     directory.add(*(Person(f"p{i}@acme.com", "VP Sales") for i in range(25)))
