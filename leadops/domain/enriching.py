@@ -165,6 +165,18 @@ def worth_another_pass(
     )
 
 
+def turn_had_not_come(
+    pursuit: Pursuit,
+    sources: Sequence[Source],
+    wanted: Collection[str],
+    *,
+    resting: Collection[str],
+    unpaid: Collection[str] = (),
+) -> bool:
+    """Whether somebody who is well and affordable would have been asked next, had there been time."""
+    return any(source.name not in unpaid for source in _open(pursuit, sources, wanted, resting))
+
+
 def again_at(now: datetime, tries: int, first: timedelta, most: int) -> datetime | None:
     """When to ask again after the ``tries``-th time in vain (from 0); None: not before the lead changes."""
     return now + first * 2**tries if tries < most else None

@@ -7,7 +7,7 @@ What comes later sends them through here again, and to a new score where it says
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,10 +21,10 @@ from leadops.domain.enriching import (
     merge,
     month_of,
     own_words,
+    turn_had_not_come,
     worth_another_pass,
 )
 from leadops.domain.fold import state_from_json
-from leadops.playbook.enrichment import Enrichment
 from leadops.providers.enrichment.port import Key
 from leadops.stages.enrich_calls import Asking
 from leadops.stages.enriching import Enriching, Fetched
@@ -35,6 +35,9 @@ from leadops.store.engine import TEXTS, rows, sql, transaction
 from leadops.terms import EvidenceField, LeadState
 
 _STORED = sql("select lead_id, provider, rank, fields from enrichments where lead_id = any(:ids)", ids=TEXTS)
+
+_SOONER = 10
+"""Whose turn had not come is back after so much less than who was asked in vain."""
 
 
 @dataclass(slots=True)
@@ -168,11 +171,8 @@ def _save(
         values += new
         gone += [(lead.lead_id, name) for name in old]
         finished.append(_done(lead, scores=bool(new or old)))
-        tries = 0 if lead.row["pending_enrichment"] else lead.row["enrich_tries"]
-        if worth_another_pass(
-            lead.pursuit, house.sources, section.wanted, unpaid.get(lead.lead_id, frozenset())
-        ):
-            finished[-1] = _later(finished[-1], tries, section, now)
+        if worth_another_pass(lead.pursuit, house.sources, section.wanted, unpaid.get(lead.lead_id, ())):
+            finished[-1] = _later(finished[-1], lead, house, unpaid.get(lead.lead_id, ()), now)
     store.drop(connection, gone)
     store.save(connection, values)
     report.count("fields", sum(len(v["fields"]) for v in values))
@@ -237,8 +237,16 @@ def _done(lead: _Lead, *, scores: bool) -> store.Done:
     return store.Done(lead.lead_id, lead.row["state_digest"], changed or scores)
 
 
-def _later(done: store.Done, tries: int, section: Enrichment, now: datetime) -> store.Done:
-    at = again_at(now, tries, timedelta(minutes=section.retry_minutes), section.retries)
+def _later(
+    done: store.Done, lead: _Lead, house: Enriching, unpaid: Collection[str], now: datetime
+) -> store.Done:
+    """Asked about again: soon where its turn had not come, else later and later."""
+    section = house.section
+    tries = 0 if lead.row["pending_enrichment"] else int(lead.row["enrich_tries"])
+    first = timedelta(minutes=section.retry_minutes)
+    if turn_had_not_come(lead.pursuit, house.sources, section.wanted, resting=house.resting(), unpaid=unpaid):
+        return store.Done(done.lead_id, done.state_digest, done.scores, now + first / _SOONER, tries)
+    at = again_at(now, tries, first, section.retries)
     return store.Done(done.lead_id, done.state_digest, done.scores, at, tries + 1)
 
 

@@ -37,9 +37,10 @@ _GIVEN_UP_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """One request under way. ``call_ids``, ``lead_ids``: key -> its row, for whom."""
+    """One request under way since ``began``. ``call_ids``, ``lead_ids``: key -> its row, for whom."""
 
     call: Call
+    began: float
     call_ids: Mapping[str, str]
     lead_ids: Mapping[str, str]
 
@@ -117,7 +118,7 @@ class Asking:
             house.section.wanted,
             left_usd=left,
             free={name: max(0, most - house.slots.under_way[name]) for name in house.remote},
-            resting={name for name, breaker in house.breakers.items() if breaker.is_pausing},
+            resting=house.resting(),
             asking=self._asking.keys(),
         )
 
@@ -150,7 +151,7 @@ class Asking:
         ids = {
             k: stable_id("enc", call.source, k, self.now.isoformat(), self.house.fresh()) for k in call.keys
         }
-        return _Request(call, ids, first)
+        return _Request(call, self.house.clock(), ids, first)
 
     def _rows(self, request: _Request) -> Iterable[dict[str, Any]]:
         usd = next(s.usd for s in self.house.sources if s.name == request.call.source)
@@ -302,9 +303,11 @@ class Asking:
             store.settle(connection, *self._booked(told))
 
     def _give_up(self) -> None:
-        """The deadline is over: who has not answered is asked again, and known to be slow."""
+        """The deadline is over: who has not answered is asked again, and slow if it had half of that time."""
+        now, fair = self.house.clock(), self.house.section.deadline_seconds / 2
         for request in {id(r): r for r in self._asking.values()}.values():
-            self.house.breakers[request.call.source].failed()
+            if now - request.began >= fair:
+                self.house.breakers[request.call.source].failed()
         for name, _key in self._asking:
             self.report.count(f"{name}:late")
         self._close(self._asking, again=True)

@@ -99,6 +99,10 @@ class Enriching:
         """How long leads are left alone by other workers while they are asked about."""
         return timedelta(seconds=self.section.deadline_seconds + _HOLD_S)
 
+    def resting(self) -> frozenset[str]:
+        """The providers that are left alone for now."""
+        return frozenset(name for name, breaker in self.breakers.items() if breaker.is_pausing)
+
     def keys_of(self, state: LeadState) -> dict[str, Key]:
         """Provider -> what it looks up of this lead."""
         found = {name: provider.key(state) for name, provider in self.remote.items()}

@@ -22,6 +22,7 @@ from leadops.domain.enriching import (
     merge,
     month_of,
     round_of,
+    turn_had_not_come,
     worth_another_pass,
 )
 from leadops.terms import EvidenceField
@@ -215,6 +216,18 @@ def test_another_pass_is_worth_it_only_where_somebody_may_still_tell() -> None:
     assert not worth_another_pass(one(keys={}), TWO, WANTED)
     assert not worth_another_pass(one(), TWO, WANTED, unpaid={"first", "second"})
     assert worth_another_pass(one(), TWO, WANTED)  # its turn had not come
+
+
+def test_who_had_no_turn_is_told_from_who_was_asked_in_vain() -> None:
+    def had_none(pursuit: Pursuit, resting: Collection[str] = (), unpaid: Collection[str] = ()) -> bool:
+        return turn_had_not_come(pursuit, TWO, WANTED, resting=resting, unpaid=unpaid)
+
+    assert had_none(one())
+    assert had_none(one(closed={"first": True}))  # the second one's
+    assert not had_none(one(closed={"first": True, "second": True}))
+    assert not had_none(one(), resting={"first", "second"})
+    assert not had_none(one(), unpaid={"first", "second"})
+    assert not had_none(one(own=frozenset(WANTED)))
 
 
 def test_asked_again_later_and_later_and_then_not_before_the_lead_changes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -335,6 +336,47 @@ def test_a_late_batch_asks_no_more_than_has_room(made: Made) -> None:
     assert len(provider.lookups) == 3
     assert world.one("select count(*) from enrichment_calls") == 3
     assert world.one("select count(*) from leads where enrich_again_at is not null and pending_score") == 20
+    provider.gate.set()
+    until(lambda: "asked" not in outcomes(world))
+
+
+class CutOff(Scripted):
+    """Answers the first six at once, when all six are there; the others not before the gate opens."""
+
+    def __init__(self, clock: Any) -> None:
+        super().__init__()
+        self.together = threading.Barrier(6, lambda: setattr(clock, "now", 1.8))
+        self.count = itertools.count()
+
+    def lookup(self, keys: Any, timeout_s: float) -> list[Answer]:
+        if next(self.count) < 6:
+            self.together.wait(30)
+        else:
+            assert self.gate.wait(60)
+        return [Answer(Found.NONE)] * len(keys)
+
+
+def test_who_is_cut_off_by_the_deadline_is_not_taken_for_slow(made: Made) -> None:
+    class Clock:
+        now = 0.0
+
+        def __call__(self) -> float:
+            return self.now
+
+    clock = Clock()
+    provider = CutOff(clock)
+    provider.gate.clear()
+    world = made(provider, calls_at_once=6, deadline_seconds=2.0)
+    arrive(world, *(f"p{i}@company{i}.example.org" for i in range(20)))
+    house = dataclasses.replace(world.house.enriching, clock=clock)
+    said = ask(world, house)
+    assert (said.counts["apollo:none"], said.counts["apollo:late"]) == (6, 6)
+    assert not house.breakers["apollo"].is_pausing
+    waits = """select enrich_again_at - cast(:now as timestamptz) as wait, enrich_tries, count(*) as n
+        from leads group by 1, 2"""
+    found = {(r["wait"], r["enrich_tries"]): r["n"] for r in world.rows(waits, now=world.now)}
+    # Six know, six were asked in vain, eight had no turn: those are back soon, and have lost no try.
+    assert found == {(None, 0): 6, (timedelta(minutes=5), 1): 6, (timedelta(seconds=30), 0): 8}
     provider.gate.set()
     until(lambda: "asked" not in outcomes(world))
 
