@@ -81,6 +81,15 @@ class Settings(BaseSettings):
     )
     openai_key: SecretStr | None = Field(None, description="Unset: OPENAI_API_KEY.")
 
+    apollo_url: str = "https://api.apollo.io/api/v1"
+    apollo_key: SecretStr | None = None
+    clearbit_url: str = Field("https://person.clearbit.com", description="For legacy keys only.")
+    clearbit_key: SecretStr | None = None
+    enrichment_url: str | None = Field(
+        None, description="Your own enrichment service: GET <this>?domain=acme.com."
+    )
+    enrichment_key: SecretStr | None = Field(None, description="Its bearer key; unset: it asks for none.")
+
     dashboard_port: int = Field(8501, description="The page for analysts and reps.")
     sandbox_port: int = Field(8480, description="The sandbox of `leadops sandbox` and `leadops demo`.")
 

@@ -329,11 +329,12 @@ class LeadState:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceField:
-    """One enriched value with where it came from."""
+    """One enriched value with where it came from. ``at``: when the provider said so (aware UTC)."""
 
     value: Any
     provider: str
     source_event_id: str | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

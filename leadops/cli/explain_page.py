@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -11,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from leadops.cli.shown import console, moment
-from leadops.stages.story import EnrolmentStory, EventStory, LeadStory, TouchStory
+from leadops.stages.story import EnrolmentStory, EventStory, KnownField, LeadStory, TouchStory
 from leadops.terms import Gate
 
 MAX_EVENTS = 30
@@ -117,7 +118,19 @@ def _score(page: Page, story: LeadStory) -> None:
         page.line(f"before: {before.total:g}, {before.tier}, {moment(before.scored_at)} UTC")
     if story.enrichment:
         page.heading("Known beyond their own words")
-        page.table((f.field, str(f.value), f"from {f.provider}") for f in story.enrichment)
+        page.table((f.field, str(f.value), _told(f, story.at)) for f in story.enrichment)
+
+
+def _told(f: KnownField, at: datetime) -> str:
+    """By whom, how long ago, for how much."""
+    days = max(0, (at - f.said_at).days)
+    age = "today" if days == 0 else f"{days} day{'s' if days > 1 else ''} ago"
+    parts = [f"from {f.provider}", age]
+    if f.cost_usd:
+        parts.append(f"{f.cost_usd:g} USD with the rest of its answer")
+    if not f.is_used:
+        parts.append("not used: another one's word counts")
+    return ", ".join(parts)
 
 
 def _sequences(page: Page, story: LeadStory) -> None:

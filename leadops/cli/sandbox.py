@@ -1,9 +1,9 @@
-"""`leadops sandbox`: HubSpot, OpenAI and SendGrid on this machine, for leadops or anybody else."""
+"""`leadops sandbox`: the vendors, simulated on this machine, for leadops or anybody else."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from leadops.sandbox.sendgrid import SendGridSandbox
 
 KEY = "sandbox"
-NAMES = ("hubspot", "openai", "sendgrid")
+NAMES = ("hubspot", "openai", "sendgrid", "apollo", "clearbit", "self_hosted")
 
 
 class Sandbox(NamedTuple):
@@ -62,7 +62,14 @@ def build(
         raise UsageError(
             "sandbox.provider", f"There is no provider {min(unknown)!r}: choose from {', '.join(NAMES)}."
         )
-    keys = {"hubspot": config.hubspot_token, "openai": config.openai_key, "sendgrid": config.sendgrid_key}
+    keys = {
+        "hubspot": config.hubspot_token,
+        "openai": config.openai_key,
+        "sendgrid": config.sendgrid_key,
+        "apollo": config.apollo_key,
+        "clearbit": config.clearbit_key,
+        "self_hosted": config.enrichment_key,
+    }
     providers: list[Provider] = []
     for name in NAMES:
         if name in only:
@@ -82,6 +89,15 @@ def _provider(name: str, clock: Clock, key: str, seed: int, options: Mapping[str
         from leadops.sandbox.openai import OpenAISandbox
 
         return OpenAISandbox(clock, key, seed=seed)
+    if name in ("apollo", "clearbit", "self_hosted"):
+        from leadops.sandbox import enrichment
+
+        vendors: dict[str, Callable[..., Provider]] = {
+            "apollo": enrichment.ApolloSandbox,
+            "clearbit": enrichment.ClearbitSandbox,
+            "self_hosted": enrichment.SelfHostedSandbox,
+        }
+        return vendors[name](clock, key, seed)
     from leadops.sandbox.sendgrid import SendGridSandbox
 
     return SendGridSandbox(clock, key, seed=seed, **options)
@@ -95,11 +111,17 @@ def environment(
         "hubspot": {"LEADOPS_CRM": "hubspot", "LEADOPS_HUBSPOT_URL": f"{url}/hubspot"},
         "openai": {"LEADOPS_WRITER": "openai", "LEADOPS_OPENAI_URL": f"{url}/openai/v1"},
         "sendgrid": {"LEADOPS_EMAIL": "sendgrid", "LEADOPS_SENDGRID_URL": f"{url}/sendgrid"},
+        "apollo": {"LEADOPS_APOLLO_URL": f"{url}/apollo/api/v1"},
+        "clearbit": {"LEADOPS_CLEARBIT_URL": f"{url}/clearbit"},
+        "self_hosted": {"LEADOPS_ENRICHMENT_URL": f"{url}/self_hosted/"},
     }
     secret_of = {
         "hubspot": "LEADOPS_HUBSPOT_TOKEN",
         "openai": "LEADOPS_OPENAI_KEY",
         "sendgrid": "LEADOPS_SENDGRID_KEY",
+        "apollo": "LEADOPS_APOLLO_KEY",
+        "clearbit": "LEADOPS_CLEARBIT_KEY",
+        "self_hosted": "LEADOPS_ENRICHMENT_KEY",
     }
     found: dict[str, str] = {}
     for provider in providers:
@@ -113,7 +135,7 @@ def sandbox(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Default: LEADOPS_SANDBOX_PORT, 8480; 0: any.")
     ] = None,
-    only: Annotated[list[str] | None, typer.Option(help="hubspot, openai or sendgrid; repeatable.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(NAMES)}; repeatable.")] = None,
     hubspot_token: Annotated[str, typer.Option(help="The token HubSpot accepts.")] = KEY,
     openai_key: Annotated[str, typer.Option(help="The key OpenAI accepts.")] = KEY,
     sendgrid_key: Annotated[str, typer.Option(help="The key SendGrid accepts.")] = KEY,

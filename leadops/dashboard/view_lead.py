@@ -223,6 +223,7 @@ def _known(page: LeadPage) -> Iterator[Markup]:
         *(
             (f.field.replace("_", " "), m.join((str(f.value), m.muted(f"  from {f.provider}"))))
             for f in page.story.enrichment
+            if f.is_used
         )
     )
 

@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from leadops.playbook.ends import CrmMapping, Writer
+from leadops.playbook.enrichment import Enrichment
 from leadops.playbook.strict import Strict
 from leadops.terms import Channel, EventKind, Tier
 
@@ -450,6 +451,7 @@ class Playbook(Strict):
     scorecard: Scorecard
     sequences: Annotated[dict[Tier, Sequence], AfterValidator(_every_tier)]
     sender: Sender
+    enrichment: Enrichment = Enrichment()
     enrolment: Enrolment = Enrolment()
     routing: tuple[Route, ...] = Field((), description="The first entry that fits decides.")
     escalation: Escalation = Escalation()

@@ -29,7 +29,9 @@ class Lane:
 
 
 LANES = (
-    Lane("handle_inbound", ("replies", "leads", "handoffs"), lambda c, _now: status.oldest_pending(c).stops),
+    Lane(
+        "handle_inbound", ("replies", "leads", "handoffs"), lambda c, now: status.oldest_pending(c, now).stops
+    ),
     # The CRM is told by another lane: a slow one must not keep the next lead waiting.
     Lane(
         "first_touch",
@@ -42,7 +44,7 @@ LANES = (
             "message_drafts",
             "dispatches",
         ),
-        lambda c, _now: status.oldest_pending(c).others,
+        lambda c, now: status.oldest_pending(c, now).others,
     ),
     Lane(
         "due_touches",

@@ -9,6 +9,7 @@ import os
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from urllib.parse import urlsplit
 
@@ -31,6 +32,7 @@ from leadops.runtime.databases import databases_of
 from leadops.runtime.secrets import secret
 from leadops.settings import Settings
 from leadops.stages.beside import Beside, Inline, Threads
+from leadops.stages.enriching import Enriching
 from leadops.stages.outreach import Outreach
 from leadops.store.engine import open_engine
 
@@ -49,11 +51,24 @@ class House:
     public_url: str | None = None
     fresh: Callable[[], str] = lambda: uuid.uuid4().hex
     beside: Callable[[], Beside] = Inline
+    asking: Callable[[int], Beside] = lambda _at_once: Inline()
     worker: str | None = None
 
     @property
     def playbook(self) -> Playbook:
         return self.loaded.playbook
+
+    @cached_property
+    def enriching(self) -> Enriching:
+        return Enriching(
+            engine=self.engine,
+            section=self.playbook.enrichment,
+            keyring=self.keyring,
+            providers=self.enrichment,
+            max_lead_age=timedelta(days=self.playbook.enrolment.max_age_days),
+            beside=self.asking,
+            fresh=self.fresh,
+        )
 
     @cached_property
     def outreach(self) -> Outreach:
@@ -117,6 +132,50 @@ def email_of(settings: Settings, playbook: Playbook) -> EmailPort:
     )
 
 
+def enrichment_of(settings: Settings, playbook: Playbook, crm: CrmPort) -> tuple[EnrichmentPort, ...]:
+    """Who is asked about leads, in the playbook's order. Raises UsageError where a key is missing."""
+    places = playbook.enrichment.waterfall
+    return tuple(_enrichment(place.provider, settings, playbook, crm) for place in places)
+
+
+def _enrichment(name: str, settings: Settings, playbook: Playbook, crm: CrmPort) -> EnrichmentPort:
+    because = f"{name} in the playbook's enrichment.waterfall"
+    if name == "offline":
+        return OfflineEnrichment()
+    if name == "hubspot":
+        return _hubspot_companies(settings, playbook, crm, because)
+    if name == "clearbit":
+        from leadops.providers.enrichment.clearbit import Clearbit
+
+        key = _needed(settings.clearbit_key, "LEADOPS_CLEARBIT_KEY", because)
+        return Clearbit(key, settings.clearbit_url)
+    if name == "self_hosted":
+        from leadops.providers.enrichment.self_hosted import SelfHosted
+
+        url = (settings.enrichment_url or "").strip()
+        _needed(SecretStr(url), "LEADOPS_ENRICHMENT_URL", because)
+        own = settings.enrichment_key
+        return SelfHosted(own.get_secret_value() if own else None, url)
+    from leadops.providers.enrichment.apollo import Apollo, ApolloCompany
+
+    key = _needed(settings.apollo_key, "LEADOPS_APOLLO_KEY", because)
+    return (Apollo if name == "apollo" else ApolloCompany)(key, settings.apollo_url)
+
+
+def _hubspot_companies(settings: Settings, playbook: Playbook, crm: CrmPort, because: str) -> EnrichmentPort:
+    """With the CRM's own client where HubSpot is the CRM: the account's limits are for both together."""
+    from leadops.providers.crm.hubspot import HubSpot
+    from leadops.providers.crm.hubspot_client import Client
+    from leadops.providers.enrichment.hubspot import HubSpotCompanies
+
+    if isinstance(crm, HubSpot):
+        return HubSpotCompanies(crm.client)
+    token = _needed(settings.hubspot_token, "LEADOPS_HUBSPOT_TOKEN", because)
+    limits = playbook.crm.hubspot
+    rates = (limits.requests_per_second, limits.searches_per_second)
+    return HubSpotCompanies(Client(token, settings.hubspot_url, settings.hubspot_timeout_s, *rates))
+
+
 def writer_of(settings: Settings, playbook: Playbook) -> SlotWriter:
     """Who fills slots. Without a key the model is not asked, and every draft says so."""
     if settings.writer == "template":
@@ -147,15 +206,18 @@ def open_house(settings: Settings) -> House:
         UsageError: the playbook or a setting is wrong; says where.
     """
     loaded = load(settings.playbook)
+    crm = crm_of(settings, loaded.playbook)
     return House(
         engine=open_engine(databases_of(settings).business),
         loaded=loaded,
         keyring=keyring_of(settings),
-        crm=crm_of(settings, loaded.playbook),
+        crm=crm,
         email=email_of(settings, loaded.playbook),
+        enrichment=enrichment_of(settings, loaded.playbook, crm),
         writer=writer_of(settings, loaded.playbook),
         public_url=_public_url(settings.public_url),
         beside=lambda: Threads(loaded.playbook.delivery.calls_at_once),
+        asking=Threads,
     )
 
 

@@ -31,7 +31,8 @@ _NEXT = sql(
             and state in ('active', 'paused', 'paused_ooo')),
         (select min(resume_at) from enrolments where state in ('paused', 'paused_ooo')
             and resume_at is not null),
-        (select min(due_at) from crm_writebacks where state = 'pending')
+        (select min(due_at) from crm_writebacks where state = 'pending'),
+        (select min(enrich_again_at) from leads where enrich_again_at is not null)
     ) as next_moment"""
 )
 # What each stage would find, in the order of the stages; each part is one look at a partial index.
@@ -39,7 +40,8 @@ _PENDING = sql(
     """select
         exists (select 1 from lead_events where pending_reply) as replies,
         exists (select 1 from lead_events where pending_fold and not pending_reply) as fold,
-        exists (select 1 from leads where pending_enrichment and merged_into is null) as enrich,
+        exists (select 1 from leads where pending_enrichment and merged_into is null)
+            or exists (select 1 from leads where enrich_again_at <= :now) as enrich,
         exists (select 1 from leads where pending_score and merged_into is null) as score,
         exists (select 1 from leads where pending_enrolment and merged_into is null) as enrol,
         exists (select 1 from enrolments where pending_plan) as plan,
@@ -84,7 +86,7 @@ class Chain:
         return {
             "replies": lambda: [match_replies(h.engine, h.playbook, h.keyring, now=now, limit=limit)],
             "fold": lambda: [fold_pending(h.engine, h.playbook, h.keyring, now=now, limit=limit)],
-            "enrich": lambda: [enrich(h.engine, h.enrichment, now=now, limit=limit)],
+            "enrich": lambda: [enrich(h.enriching, now=now, limit=limit)],
             "score": lambda: [score(h.engine, h.playbook, now=now, limit=limit)],
             "enrol": lambda: [enrol(h.engine, h.playbook, h.keyring, now=now, limit=limit)],
             "plan": lambda: [plan_touches(h.engine, h.playbook, now=now, limit=limit)],

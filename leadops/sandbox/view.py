@@ -25,7 +25,14 @@ from leadops.sandbox.frame import Exchange, Fault, Provider
 if TYPE_CHECKING:
     from jinja2 import Template
 
-TITLES = {"hubspot": "HubSpot", "openai": "OpenAI", "sendgrid": "SendGrid"}
+TITLES = {
+    "hubspot": "HubSpot",
+    "openai": "OpenAI",
+    "sendgrid": "SendGrid",
+    "apollo": "Apollo",
+    "clearbit": "Clearbit (legacy)",
+    "self_hosted": "Own enrichment service",
+}
 EXCHANGES = 60
 TOGETHER, ALONE = (12, 15), (40, 60)
 """(messages, changes) shown of each provider: beside all others, alone."""

@@ -28,8 +28,8 @@ class Beside(Protocol):
     def write(self, work: Callable[[Tell], None]) -> None:
         """One that takes long and tells as it goes; it never takes the place of the others."""
 
-    def told(self) -> list[Any]:
-        """What was told since; waits for something if nothing was."""
+    def told(self, patience_s: float | None = None) -> list[Any]:
+        """What was told since; waits for something if nothing was, ``patience_s`` at most."""
 
     def close(self) -> list[Any]:
         """Wait for calls under way; what they told that nobody has heard."""
@@ -48,7 +48,7 @@ class Inline:
 
     write = call
 
-    def told(self) -> list[Any]:
+    def told(self, patience_s: float | None = None) -> list[Any]:  # noqa: ARG002 - nothing is under way
         found, self._told = self._told, []
         return found
 
@@ -85,8 +85,12 @@ class Threads:
         except BaseException as error:  # noqa: BLE001 - it broke its word; or somebody would wait for ever
             self._told.put(_Broken(error))
 
-    def told(self) -> list[Any]:
-        found = [self._told.get(), *self._heard()]
+    def told(self, patience_s: float | None = None) -> list[Any]:
+        try:
+            found = [self._told.get(timeout=None if patience_s is None else max(patience_s, 0.0))]
+        except queue.Empty:
+            return []
+        found += self._heard()
         for one in found:
             if isinstance(one, _Broken):
                 raise one.error

@@ -214,15 +214,31 @@ def _learned(row: Mapping[str, Any]) -> LearnedPart | None:
     return LearnedPart(row["model_version"], row["probability"], row["rules_total"], parts)
 
 
-_ENRICHED = sql("select * from enrichments where lead_id = :lead order by provider")
+_ENRICHED = sql("select * from enrichments where lead_id = :lead order by rank, provider")
 
 
 def _enrichment(connection: Connection, lead_id: str) -> tuple[KnownField, ...]:
-    return tuple(
-        KnownField(name, f.get("value"), f.get("provider") or "", f.get("source_event_id"), r["enriched_at"])
-        for r in rows(connection, _ENRICHED, lead=lead_id)
-        for name, f in sorted((r["fields"] or {}).items())
-    )
+    """In the order of the waterfall."""
+    found: list[KnownField] = []
+    used: set[str] = set()
+    for r in rows(connection, _ENRICHED, lead=lead_id):
+        fields = sorted((r["fields"] or {}).items())
+        found += [
+            KnownField(
+                name,
+                f.get("value"),
+                f.get("provider") or "",
+                f.get("source_event_id"),
+                enriched_at=r["enriched_at"],
+                said_at=datetime.fromisoformat(f["at"]) if f.get("at") else r["enriched_at"],
+                cost_usd=r["cost_usd"],
+                took_ms=r["took_ms"],
+                is_used=name not in used,
+            )
+            for name, f in fields
+        ]
+        used |= {name for name, _ in fields}
+    return tuple(found)
 
 
 _ENROLMENTS = sql("select * from enrolments where lead_id = :lead order by enrolled_at, enrolment_id")

@@ -13,7 +13,7 @@ from leadops.store import leads, models
 
 
 def mode_now(connection: Connection, playbook: Playbook, *, now: datetime) -> Mode:
-    """Asks whether a model has earned it and, where the mode follows the volume, one bounded range of an index."""
+    """Whether a model has earned it, and where the mode follows the volume, one bounded range of an index."""
     earned = models.earned(connection) if playbook.model.enabled else None
     count = 0
     if modes.needs_count(playbook.mode):

@@ -39,7 +39,7 @@ def score(
     limit: int = 500,
     scorer: Literal["rules", "model"] | None = None,
 ) -> Report:
-    """Score up to ``limit`` leads. Counts: scored, unchanged, hot, warm, cold, disqualified, by_model, parked.
+    """Score up to ``limit`` leads. Counts: scored, unchanged, a tier, disqualified, by_model, parked.
 
     ``scorer``: "model" asks the promoted model, where there is one; "rules" the scorecard alone; None: as the
     mode says.

@@ -67,13 +67,22 @@ class ScoreStory:
 
 @dataclass(frozen=True, slots=True)
 class KnownField:
-    """One enriched value and where it came from."""
+    """One enriched value and where it came from.
+
+    ``said_at``: when the provider said so; ``enriched_at``: when it became the lead's. ``cost_usd``,
+    ``took_ms``: of the provider's whole answer, where it was got for this lead. ``is_used``: not overruled by
+    one further up in the waterfall.
+    """
 
     field: str
     value: Any
     provider: str
     source_event_id: str | None
     enriched_at: datetime
+    said_at: datetime
+    cost_usd: float
+    took_ms: float | None
+    is_used: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ _ASSIGN = sql(
 _MERGE = [
     sql(
         """update leads set merged_into = :into, pending_enrichment = false, pending_score = false,
-        pending_enrolment = false, updated_at = :at where lead_id = :lead"""
+        pending_enrolment = false, enrich_again_at = null, updated_at = :at where lead_id = :lead"""
     ),
     sql("update lead_keys set lead_id = :into where lead_id = :lead"),
 ]
@@ -160,15 +160,8 @@ _CLAIM = {
         f"""select * from leads where {flag} and merged_into is null
         order by updated_at, lead_id limit :limit for update skip locked"""
     )
-    for flag in ("pending_enrichment", "pending_score", "pending_enrolment")
+    for flag in ("pending_score", "pending_enrolment")
 }
-_ENRICHED = sql(
-    """with done as (
-        update leads set pending_enrichment = false, pending_score = true where lead_id = any(:ids)
-    )
-    select count(*) from leads where pending_enrichment and lead_id <> all(:ids)""",
-    ids=TEXTS,
-)
 _SCORED = sql(
     """with done as (
         update leads l set pending_score = false, score = coalesce(m.total::float8, l.score),
@@ -201,11 +194,6 @@ _DECIDED = sql(
 def claim(connection: Connection, flag: str, limit: int) -> list[dict[str, Any]]:
     """Lock up to ``limit`` leads that wait for a stage, oldest change first, until the transaction ends."""
     return rows(connection, _CLAIM[flag], limit=limit)
-
-
-def enriched(connection: Connection, lead_ids: Iterable[str]) -> int:
-    """These are to be scored next. Returns how many others wait for enrichment (partial index)."""
-    return int(one_value(connection, _ENRICHED, ids=sorted(lead_ids)))
 
 
 def scored(

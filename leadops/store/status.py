@@ -35,6 +35,7 @@ _OLDEST = sql(
         least(
             (select min(received_at) from lead_events where pending_fold and kind <> all(:stops)),
             (select min(updated_at) from leads where pending_enrichment),
+            (select min(enrich_again_at) from leads where enrich_again_at <= :now),
             (select min(updated_at) from leads where pending_score),
             (select min(updated_at) from leads where pending_enrolment),
             (select min(enrolled_at) from enrolments where pending_plan)
@@ -75,9 +76,9 @@ class Waiting:
     others: datetime | None
 
 
-def oldest_pending(connection: Connection) -> Waiting:
+def oldest_pending(connection: Connection, now: datetime) -> Waiting:
     """What waits in the two lanes: answers and stops apart, so that they never stand behind a burst."""
-    return Waiting(**rows(connection, _OLDEST, stops=sorted(STOP_KINDS))[0])
+    return Waiting(**rows(connection, _OLDEST, stops=sorted(STOP_KINDS), now=now)[0])
 
 
 def something_due(connection: Connection, now: datetime) -> bool:

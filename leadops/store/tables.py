@@ -155,9 +155,15 @@ leads = Table(
     _stamp("created_at", "First folded", nullable=False),
     _stamp("updated_at", "Last change", nullable=False),
     _flag("pending_enrichment", "Waits for enrichment"),
+    _stamp("enriching_until", "Providers are being asked about it; another worker leaves it until then"),
+    _stamp("enrich_again_at", "Somebody could not tell in time: asked again then"),
+    Column("enrich_tries", Integer, nullable=False, server_default=text("0"), comment="Times in vain"),
     _flag("pending_score", "Waits for a score"),
     _flag("pending_enrolment", "Waits for the decision to enrol"),
     Index("ix_leads_pending_enrichment", "updated_at", postgresql_where=text("pending_enrichment")),
+    Index(
+        "ix_leads_enrich_again_at", "enrich_again_at", postgresql_where=text("enrich_again_at is not null")
+    ),
     Index("ix_leads_pending_score", "updated_at", postgresql_where=text("pending_score")),
     Index("ix_leads_pending_enrolment", "updated_at", postgresql_where=text("pending_enrolment")),
     Index("ix_leads_became_lead_at", "became_lead_at"),
@@ -178,11 +184,49 @@ enrichments = Table(
     metadata,
     Column("lead_id", Text, ForeignKey("leads.lead_id"), primary_key=True),
     Column("provider", Text, primary_key=True),
-    Column("fields", JSONB, nullable=False, comment="Personal: field: {value, provider, source_event_id}"),
+    Column(
+        "fields", JSONB, nullable=False, comment="Personal: field: {value, provider, source_event_id, at}"
+    ),
     Column("inputs_hash", Text, nullable=False),
-    Column("cost_usd", Float, nullable=False, server_default=text("0")),
-    _stamp("enriched_at", "When", nullable=False),
+    Column("rank", Integer, nullable=False, server_default=text("0"), comment="Lower ones have the word"),
+    Column("key", Text, comment="What was looked up, as in enrichment_cache; none: read from the lead"),
+    Column("cost_usd", Float, nullable=False, server_default=text("0"), comment="Of the answer got for it"),
+    Column("took_ms", Float, comment="How long that answer took"),
+    _stamp("enriched_at", "When it became the lead's", nullable=False),
     comment="What is known of a lead beyond its own words, with provenance per field",
+)
+
+enrichment_cache = Table(
+    "enrichment_cache",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("key", Text, primary_key=True, comment="A domain, or the keyed digest of a person"),
+    Column("found", Boolean, nullable=False, comment="The provider knows somebody of that key"),
+    Column("fields", JSONB, nullable=False, comment="Personal where of a person: field: value"),
+    Column("lead_id", Text, nullable=False, comment="For whom it was asked"),
+    Column("cost_usd", Float, nullable=False),
+    Column("took_ms", Float, nullable=False),
+    _stamp("fetched_at", "When the provider said so", nullable=False),
+    comment="What providers have told, so that nobody is asked twice",
+)
+
+enrichment_calls = Table(
+    "enrichment_calls",
+    metadata,
+    Column("call_id", Text, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("key", Text, nullable=False, comment="As in enrichment_cache"),
+    Column("lead_id", Text, nullable=False, comment="For whom"),
+    Column("outcome", Text, nullable=False, comment="asked (no answer yet), found, none, later, failed"),
+    Column("detail", Text, comment="Why it failed: a code"),
+    Column("credits", Float, nullable=False, server_default=text("0"), comment="As charged"),
+    Column("cost_usd", Float, nullable=False, comment="At most, until answered"),
+    Column("took_ms", Float),
+    _stamp("called_at", "When", nullable=False),
+    CheckConstraint("outcome in ('asked', 'found', 'none', 'later', 'failed')", name="outcome"),
+    Index("ix_enrichment_calls_spent", "provider", "called_at", postgresql_include=["cost_usd"]),
+    Index("ix_enrichment_calls_asked", "provider", "key", postgresql_where=text("outcome = 'asked'")),
+    comment="Every look-up, written before it is made: what the month's budget is counted from",
 )
 
 lead_scores = Table(

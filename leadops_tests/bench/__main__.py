@@ -1,8 +1,8 @@
 """What `make bench` runs: every figure beside its floor, in one run, as a table and as JSON.
 
 Parts: single, sensors, burst, burst5000, idle, killed, start_up, tick, million, ingestion, scoring,
-million_leads, model, metrics. Without ``--only`` all but ``million`` and ``million_leads``, which fill tables of a
-million rows, and ``burst5000``.
+million_leads, model, metrics. Without ``--only`` all but ``burst5000``, and ``million`` and
+``million_leads``, which fill tables of a million rows.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 from leadops.definitions import build_defs
 from leadops.domain.mail import digest_of
 from leadops.providers.enrichment.offline import OfflineEnrichment
-from leadops.providers.enrichment.port import EnrichmentPort
+from leadops.providers.enrichment.port import LocalEnrichment
 from leadops.providers.llm.port import SlotRequest, SlotWriter, WrittenSlots
 from leadops.providers.llm.template import TemplateWriter
 from leadops.stages.review import approve, waiting
@@ -196,7 +196,7 @@ def test_handle_inbound_stops_everything_and_sends_nothing(
     assert len(world.outbox()) == 1
 
 
-class FailsFor(EnrichmentPort):
+class FailsFor(LocalEnrichment):
     """Offline, but for one address."""
 
     name = "offline"

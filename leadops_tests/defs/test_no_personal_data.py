@@ -26,7 +26,7 @@ from leadops.errors import LeadopsError
 from leadops.providers.crm.files import FilesCrm
 from leadops.providers.crm.port import Poll, WritebackResult
 from leadops.providers.email.outbox import Outbox
-from leadops.providers.enrichment.port import EnrichmentPort
+from leadops.providers.enrichment.port import LocalEnrichment
 from leadops.providers.llm.port import SlotRequest, SlotWriter, WrittenSlots
 from leadops.sandbox.crm_folder import CrmFolder
 from leadops.sandbox.people import a_hot_one
@@ -130,7 +130,7 @@ def _cry() -> Any:
     raise ValueError(QUOTE)
 
 
-class BadEnrichment(EnrichmentPort):
+class BadEnrichment(LocalEnrichment):
     name = "offline"
 
     def enrich(self, state: LeadState) -> dict[str, EvidenceField]:

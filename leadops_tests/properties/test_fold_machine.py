@@ -178,7 +178,7 @@ class Fold(RuleBasedStateMachine):
 
     def _decide(self) -> None:
         h, now = self.world.house, self.world.now
-        enrich(h.engine, h.enrichment, now=now)
+        enrich(h.enriching, now=now)
         score(h.engine, h.playbook, now=now)
         enrol(h.engine, h.playbook, h.keyring, now=now)
         plan_touches(h.engine, h.playbook, now=now)

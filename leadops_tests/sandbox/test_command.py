@@ -152,7 +152,7 @@ def test_build_takes_keys_from_the_settings_and_options_for_the_vendor(tmp_path:
 
 
 def test_an_unknown_provider_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="choose from hubspot, openai, sendgrid"):
+    with pytest.raises(UsageError, match="choose from hubspot, openai, sendgrid, apollo"):
         build(Settings(home=tmp_path), only=["mailgun"])
 
 
@@ -176,12 +176,17 @@ def test_all_providers_stand_side_by_side_and_let_only_their_keys_in(tmp_path: P
         "hubspot": ("GET", "/crm/objects/2026-09/contacts"),
         "openai": ("GET", "/v1/models"),
         "sendgrid": ("GET", "/v3/scopes"),
+        "apollo": ("GET", "/api/v1/organizations/enrich?domain=acme.com"),
+        "clearbit": ("GET", "/v2/combined/find?email=anna@acme.com"),
+        "self_hosted": ("GET", "/?domain=acme.com"),
     }
     assert [provider.name for provider in built.providers] == list(asked)
     with running(built.app) as url, httpx.Client() as client:
         for name, (method, path) in asked.items():
             for key, expected in (("sandbox", 200), ("wrong", 401)):
-                headers = {"Authorization": f"Bearer {key}"}
+                headers = {"Authorization": f"Bearer {key}", "x-api-key": key}
+                if name == "clearbit":
+                    headers["Authorization"] = httpx.BasicAuth(key, "")._auth_header
                 assert (
                     client.request(method, f"{url}/{name}{path}", headers=headers).status_code == expected
                 ), name

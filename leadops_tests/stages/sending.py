@@ -99,7 +99,7 @@ def process(world: World) -> None:
     h, now = world.house, world.now
     match_replies(h.engine, h.playbook, h.keyring, now=now)
     fold_pending(h.engine, h.playbook, h.keyring, now=now)
-    enrich(h.engine, h.enrichment, now=now)
+    enrich(h.enriching, now=now)
     score(h.engine, h.playbook, now=now)
     enrol(h.engine, h.playbook, h.keyring, now=now)
     plan_touches(h.engine, h.playbook, now=now)

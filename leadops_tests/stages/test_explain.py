@@ -135,7 +135,7 @@ def test_leads_never_enrolled_say_why(world: World) -> None:
     said = {s.who.email: s for s in (story(world, r["lead_id"]) for r in world.rows("select * from leads"))}
     waiting = said["old@acme.example"].not_enrolled
     assert waiting == "not enrolled yet because it waits for enrichment"
-    enrich(world.house.engine, world.house.enrichment, now=world.now)
+    enrich(world.house.enriching, now=world.now)
     world.run()
     said = {s.who.email: s for s in (story(world, r["lead_id"]) for r in world.rows("select * from leads"))}
     assert all(not s.touches for s in said.values())

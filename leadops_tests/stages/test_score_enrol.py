@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from datetime import timedelta
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from leadops.providers.enrichment.port import EnrichmentPort
+from leadops.providers.enrichment.port import LocalEnrichment
 from leadops.stages.escalate import escalate
 from leadops.stages.fold import fold_pending
 from leadops.store.engine import sql, transaction
@@ -233,12 +234,12 @@ def test_who_comes_again_is_enrolled_again_only_after_the_cooldown(world: World)
     assert world.one("select not_enrolled_reason from leads") is None
 
 
-class Picky(EnrichmentPort):
+class Picky(LocalEnrichment):
     """Knows nothing, and breaks on one of them."""
 
     name = "picky"
 
-    def enrich(self, state: LeadState) -> Mapping[str, EvidenceField]:
+    def enrich(self, state: LeadState) -> dict[str, EvidenceField]:
         if state.address == "bad@acme.example":
             raise ConnectionError("bad@acme.example")
         return {}
@@ -292,7 +293,7 @@ def test_one_bad_lead_of_three_is_put_aside_and_the_others_go_on(
 
     steps = {
         "fold": lambda: fold_pending(h.engine, h.playbook, h.keyring, now=world.now),
-        "enrich": lambda: enrich(h.engine, (), now=world.now),
+        "enrich": lambda: enrich(dataclasses.replace(h.enriching, providers=()), now=world.now),
         "score": lambda: score(h.engine, h.playbook, now=world.now),
         "enrol": lambda: enrol(h.engine, h.playbook, h.keyring, now=world.now),
         "plan": lambda: plan_touches(

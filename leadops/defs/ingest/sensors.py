@@ -146,7 +146,7 @@ def pending_events(
     """Ask for a run in each lane whose oldest item has waited too long while nobody is at it."""
     moment = now()
     with transaction(house.engine) as connection:
-        waiting, served = oldest_pending(connection), lanes_served(connection)
+        waiting, served = oldest_pending(connection, moment), lanes_served(connection)
     since = {jobs.handle_inbound.name: waiting.stops, jobs.first_touch.name: waiting.others}
     lags = {job: moment - oldest for job, oldest in since.items() if oldest is not None}
     late = {job: lag for job, lag in lags.items() if lag >= max(COMPANY, patience(job, served))}

@@ -1,11 +1,13 @@
 """How good is this lead: enrichment with provenance, then the scorecard with its points."""
 
+from typing import Any
+
 import dagster as dg
 
 from leadops.defs.shield import codes_only
 from leadops.defs.show import Materialized, drain, now, preview, result, table_spec, total
 from leadops.runtime.wiring import House
-from leadops.stages.enrich import enrich
+from leadops.stages.enrich import enrich, spending
 from leadops.stages.score import score
 
 
@@ -24,9 +26,12 @@ from leadops.stages.score import score
 @codes_only
 def enriched_leads(house: dg.ResourceParam[House]) -> Materialized:
     """Enrich leads that changed."""
-    report, seconds = drain(lambda: enrich(house.engine, house.enrichment, now=now()))
-    rows = {"dagster/row_count": total(house.engine, "enrichments")}
-    return result("enriched_leads", report, seconds, **rows)
+    report, seconds = drain(lambda: enrich(house.enriching, now=now()))
+    more: dict[str, Any] = {"dagster/row_count": total(house.engine, "enrichments")}
+    for provider, (spent, budget) in spending(house.engine, house.enriching, now()).items():
+        of = "no budget" if budget is None else f"of {budget:.2f}"
+        more[f"spent_this_month/{provider}"] = f"{spent:.2f} USD, {of}"
+    return result("enriched_leads", report, seconds, **more)
 
 
 @dg.multi_asset(

@@ -60,6 +60,11 @@ class HubSpot(CrmPort):
         self._writer = Writer(self._client, owners, clock)
 
     @property
+    def client(self) -> Client:
+        """For whoever else reads this account, within the same limits."""
+        return self._client
+
+    @property
     def daily_left(self) -> int | None:
         """Requests left today, as HubSpot last said."""
         return self._client.daily_left

@@ -202,7 +202,7 @@ def _object(response: httpx.Response, path: str) -> dict[str, Any]:
         raise CallError("crm_garbage", _say(path, "sent us elsewhere"), "trouble", response.status_code)
     try:
         found = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise CallError("crm_garbage", _say(path, "answered what is no JSON object"), "trouble")
@@ -213,7 +213,7 @@ def _error(response: httpx.Response, path: str) -> CallError:
     status = response.status_code
     try:
         told = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     body = told if isinstance(told, dict) else {}
     if status == 401:

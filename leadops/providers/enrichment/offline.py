@@ -9,11 +9,11 @@ from typing import Any
 
 from leadops.domain.addresses import company_domain, email_domain, is_free_mail, registrable_domain
 from leadops.domain.firmographics import company_size, industry_of, title_level
-from leadops.providers.enrichment.port import EnrichmentPort
+from leadops.providers.enrichment.port import LocalEnrichment
 from leadops.terms import EvidenceField, LeadState
 
 
-class OfflineEnrichment(EnrichmentPort):
+class OfflineEnrichment(LocalEnrichment):
     """Fields: domain, business_email (yes, no), title_level, company_size, industry.
 
     ``provider`` of a field is ``offline:`` and what it was read from.

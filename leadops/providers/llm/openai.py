@@ -25,9 +25,9 @@ from leadops.domain.slots_judged import Lists, judge, needs_judge
 from leadops.errors import UsageError
 from leadops.playbook.ends import Writer
 from leadops.playbook.model import Playbook
+from leadops.providers.breaker import Breaker
 from leadops.providers.llm import openai_answer, openai_loop, openai_prompt
 from leadops.providers.llm.openai_answer import Reading
-from leadops.providers.llm.openai_breaker import Breaker
 from leadops.providers.llm.openai_loop import Runner
 from leadops.providers.llm.port import SlotRequest, SlotWriter, WrittenSlots
 from leadops.providers.llm.template import TemplateWriter

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-from datetime import UTC, datetime
 from typing import Any
 
 from leadops.providers.enrichment.offline import OfflineEnrichment
 from leadops.terms import EvidenceField, LeadState
-
-
-def state(**known: Any) -> LeadState:
-    """A lead of whom nothing is known but ``known``."""
-    blank: dict[str, Any] = dict.fromkeys((f.name for f in dataclasses.fields(LeadState)), None)
-    blank |= {"emails": (), "kinds": {}, "consent": {}, "last_event_at": datetime(2024, 1, 1, tzinfo=UTC)}
-    return LeadState(**{**blank, **known})
+from leadops_tests.providers.enrichment.leads import state
 
 
 def values(lead: LeadState) -> dict[str, Any]:

@@ -41,6 +41,35 @@ def upgrade() -> None:
     )
     op.create_index('ix_crm_writebacks_lead_id', 'crm_writebacks', ['lead_id'], unique=False)
     op.create_index('ix_crm_writebacks_pending', 'crm_writebacks', ['due_at'], unique=False, postgresql_where=sa.text("state = 'pending'"))
+    op.create_table('enrichment_cache',
+    sa.Column('provider', sa.Text(), nullable=False),
+    sa.Column('key', sa.Text(), nullable=False, comment='A domain, or the keyed digest of a person'),
+    sa.Column('found', sa.Boolean(), nullable=False, comment='The provider knows somebody of that key'),
+    sa.Column('fields', postgresql.JSONB(astext_type=sa.Text()), nullable=False, comment='Personal where of a person: field: value'),
+    sa.Column('lead_id', sa.Text(), nullable=False, comment='For whom it was asked'),
+    sa.Column('cost_usd', sa.Float(), nullable=False),
+    sa.Column('took_ms', sa.Float(), nullable=False),
+    sa.Column('fetched_at', sa.DateTime(timezone=True), nullable=False, comment='When the provider said so'),
+    sa.PrimaryKeyConstraint('provider', 'key', name=op.f('pk_enrichment_cache')),
+    comment='What providers have told, so that nobody is asked twice'
+    )
+    op.create_table('enrichment_calls',
+    sa.Column('call_id', sa.Text(), nullable=False),
+    sa.Column('provider', sa.Text(), nullable=False),
+    sa.Column('key', sa.Text(), nullable=False, comment='As in enrichment_cache'),
+    sa.Column('lead_id', sa.Text(), nullable=False, comment='For whom'),
+    sa.Column('outcome', sa.Text(), nullable=False, comment='asked (no answer yet), found, none, later, failed'),
+    sa.Column('detail', sa.Text(), nullable=True, comment='Why it failed: a code'),
+    sa.Column('credits', sa.Float(), server_default=sa.text('0'), nullable=False, comment='As charged'),
+    sa.Column('cost_usd', sa.Float(), nullable=False, comment='At most, until answered'),
+    sa.Column('took_ms', sa.Float(), nullable=True),
+    sa.Column('called_at', sa.DateTime(timezone=True), nullable=False, comment='When'),
+    sa.CheckConstraint("outcome in ('asked', 'found', 'none', 'later', 'failed')", name=op.f('ck_enrichment_calls_outcome')),
+    sa.PrimaryKeyConstraint('call_id', name=op.f('pk_enrichment_calls')),
+    comment="Every look-up, written before it is made: what the month's budget is counted from"
+    )
+    op.create_index('ix_enrichment_calls_asked', 'enrichment_calls', ['provider', 'key'], unique=False, postgresql_where=sa.text("outcome = 'asked'"))
+    op.create_index('ix_enrichment_calls_spent', 'enrichment_calls', ['provider', 'called_at'], unique=False, postgresql_include=['cost_usd'])
     op.create_table('handoffs',
     sa.Column('handoff_id', sa.Text(), nullable=False),
     sa.Column('lead_id', sa.Text(), nullable=False),
@@ -107,12 +136,16 @@ def upgrade() -> None:
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False, comment='First folded'),
     sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False, comment='Last change'),
     sa.Column('pending_enrichment', sa.Boolean(), server_default=sa.text('false'), nullable=False, comment='Waits for enrichment'),
+    sa.Column('enriching_until', sa.DateTime(timezone=True), nullable=True, comment='Providers are being asked about it; another worker leaves it until then'),
+    sa.Column('enrich_again_at', sa.DateTime(timezone=True), nullable=True, comment='Somebody could not tell in time: asked again then'),
+    sa.Column('enrich_tries', sa.Integer(), server_default=sa.text('0'), nullable=False, comment='Times in vain'),
     sa.Column('pending_score', sa.Boolean(), server_default=sa.text('false'), nullable=False, comment='Waits for a score'),
     sa.Column('pending_enrolment', sa.Boolean(), server_default=sa.text('false'), nullable=False, comment='Waits for the decision to enrol'),
     sa.PrimaryKeyConstraint('lead_id', name=op.f('pk_leads')),
     comment='One row per person: the fold of their events'
     )
     op.create_index('ix_leads_became_lead_at', 'leads', ['became_lead_at'], unique=False)
+    op.create_index('ix_leads_enrich_again_at', 'leads', ['enrich_again_at'], unique=False, postgresql_where=sa.text('enrich_again_at is not null'))
     op.create_index('ix_leads_pending_enrichment', 'leads', ['updated_at'], unique=False, postgresql_where=sa.text('pending_enrichment'))
     op.create_index('ix_leads_pending_enrolment', 'leads', ['updated_at'], unique=False, postgresql_where=sa.text('pending_enrolment'))
     op.create_index('ix_leads_pending_score', 'leads', ['updated_at'], unique=False, postgresql_where=sa.text('pending_score'))
@@ -179,10 +212,13 @@ def upgrade() -> None:
     op.create_table('enrichments',
     sa.Column('lead_id', sa.Text(), nullable=False),
     sa.Column('provider', sa.Text(), nullable=False),
-    sa.Column('fields', postgresql.JSONB(astext_type=sa.Text()), nullable=False, comment='Personal: field: {value, provider, source_event_id}'),
+    sa.Column('fields', postgresql.JSONB(astext_type=sa.Text()), nullable=False, comment='Personal: field: {value, provider, source_event_id, at}'),
     sa.Column('inputs_hash', sa.Text(), nullable=False),
-    sa.Column('cost_usd', sa.Float(), server_default=sa.text('0'), nullable=False),
-    sa.Column('enriched_at', sa.DateTime(timezone=True), nullable=False, comment='When'),
+    sa.Column('rank', sa.Integer(), server_default=sa.text('0'), nullable=False, comment='Lower ones have the word'),
+    sa.Column('key', sa.Text(), nullable=True, comment='What was looked up, as in enrichment_cache; none: read from the lead'),
+    sa.Column('cost_usd', sa.Float(), server_default=sa.text('0'), nullable=False, comment='Of the answer got for it'),
+    sa.Column('took_ms', sa.Float(), nullable=True, comment='How long that answer took'),
+    sa.Column('enriched_at', sa.DateTime(timezone=True), nullable=False, comment="When it became the lead's"),
     sa.ForeignKeyConstraint(['lead_id'], ['leads.lead_id'], name=op.f('fk_enrichments_lead_id')),
     sa.PrimaryKeyConstraint('lead_id', 'provider', name=op.f('pk_enrichments')),
     comment='What is known of a lead beyond its own words, with provenance per field'
@@ -414,6 +450,7 @@ def downgrade() -> None:
     op.drop_index('ix_leads_pending_score', table_name='leads', postgresql_where=sa.text('pending_score'))
     op.drop_index('ix_leads_pending_enrolment', table_name='leads', postgresql_where=sa.text('pending_enrolment'))
     op.drop_index('ix_leads_pending_enrichment', table_name='leads', postgresql_where=sa.text('pending_enrichment'))
+    op.drop_index('ix_leads_enrich_again_at', table_name='leads', postgresql_where=sa.text('enrich_again_at is not null'))
     op.drop_index('ix_leads_became_lead_at', table_name='leads')
     op.drop_table('leads')
     op.drop_index('ix_lead_events_pending_reply', table_name='lead_events', postgresql_where=sa.text('pending_reply'))
@@ -423,6 +460,10 @@ def downgrade() -> None:
     op.drop_index('ix_handoffs_open', table_name='handoffs', postgresql_where=sa.text('acted_at is null'))
     op.drop_index('ix_handoffs_lead_id', table_name='handoffs')
     op.drop_table('handoffs')
+    op.drop_index('ix_enrichment_calls_spent', table_name='enrichment_calls', postgresql_include=['cost_usd'])
+    op.drop_index('ix_enrichment_calls_asked', table_name='enrichment_calls', postgresql_where=sa.text("outcome = 'asked'"))
+    op.drop_table('enrichment_calls')
+    op.drop_table('enrichment_cache')
     op.drop_index('ix_crm_writebacks_pending', table_name='crm_writebacks', postgresql_where=sa.text("state = 'pending'"))
     op.drop_index('ix_crm_writebacks_lead_id', table_name='crm_writebacks')
     op.drop_table('crm_writebacks')
