@@ -25,7 +25,7 @@ def test_a_history_is_imported_and_learned_from_as_of_its_end(world: World, tmp_
     h = world.house
     while fold_pending(h.engine, h.playbook, keyring_of(settings()), now=NOW, limit=1000).did:
         pass
-    while enrich(h.engine, h.enrichment, now=NOW, limit=1000).did:
+    while enrich(h.enriching, now=NOW, limit=1000).did:
         pass
     while score(h.engine, h.playbook, now=NOW, limit=1000).did:
         pass

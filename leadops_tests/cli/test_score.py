@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from leadops.cli.main import app
+from leadops_tests.house import PLAYBOOK
 
 LEADS = """email,title,company_size,kind,occurred_at,note
 anna@acme.example,VP Sales,400,demo,2026-03-02T09:00:00Z,first
@@ -31,7 +32,7 @@ MAPPING = """files:
 
 
 def run(*words: str | Path) -> Any:
-    return CliRunner().invoke(app, ["score", *map(str, words)])
+    return CliRunner().invoke(app, ["score", *map(str, words), "--playbook", str(PLAYBOOK)])
 
 
 def table(text: str) -> list[dict[str, str]]:

@@ -21,6 +21,7 @@ from leadops.providers.crm.port import RawRow
 from leadops.providers.crm.records import Position
 from leadops.providers.enrichment.offline import OfflineEnrichment
 from leadops.stages.enrich import enrich
+from leadops.stages.enriching import Enriching
 from leadops.stages.fold import fold_pending
 from leadops.stages.ingest import ingest
 from leadops.stages.score import score
@@ -65,7 +66,8 @@ def settle(engine: Engine, playbook: Playbook, now: datetime) -> int:
     by_model = 0
     while fold_pending(engine, playbook, KEYRING, now=now, limit=1000).did:
         pass
-    while enrich(engine, [OfflineEnrichment()], now=now, limit=1000).did:
+    enriching = Enriching(engine, playbook.enrichment, KEYRING, (OfflineEnrichment(),))
+    while enrich(enriching, now=now, limit=1000).did:
         pass
     while (report := score(engine, playbook, now=now, limit=1000)).did:
         by_model += report.counts["by_model"]
