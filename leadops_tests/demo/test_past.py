@@ -142,7 +142,7 @@ def test_a_hot_lead_is_answered_within_seconds_at_any_hour(made: Made) -> None:
 def test_tiers_variants_and_exits_vary(made: Made) -> None:
     tiers = made.rows("select tier_at_enrolment as tier, count(*) as n from enrolments group by 1")
     assert {r["tier"] for r in tiers} == {"hot", "warm", "cold"}
-    variants = made.rows("select distinct variant from enrolments where tier = 'hot'")
+    variants = made.rows("select distinct variant from enrolments where tier_at_enrolment = 'hot'")
     assert {r["variant"] for r in variants} == {"direct", "question"}
     exits = {r["exit_reason"] for r in made.rows("select distinct exit_reason from enrolments")}
     assert exits >= {None, "replied", "completed"}

@@ -205,7 +205,7 @@ def _digest_of_the_day(patch: Patch) -> None:
 def _enrols_again(patch: Patch) -> None:
     """Neither a live enrolment nor a cooldown keeps anybody from another one."""
 
-    def decided(state: Any, *_rest: Any) -> enrolling.EnrolDecision:
+    def decided(state: Any, *_rest: Any, **_given: Any) -> enrolling.EnrolDecision:
         known = state.last_lead_event is not None and state.stop is None
         return enrolling.EnrolDecision(enrolling.Verdict.ENROL if known else enrolling.Verdict.LEAVE)
 
