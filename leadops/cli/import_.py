@@ -24,18 +24,20 @@ if TYPE_CHECKING:
     from leadops.domain.keys import Keyring
 
 INTERRUPTED = 130
+MappingOption = Annotated[
+    Path | None,
+    typer.Option(help="mapping.yaml: what the columns mean; unset: the one beside FILE, or the default."),
+]
+SpecOption = Annotated[
+    str | None,
+    typer.Option(help="Which entry of the mapping (its name or pattern); unset: the one that fits."),
+]
 
 
 def import_file(
     file: Annotated[Path, typer.Argument(help="A csv or jsonl file.", show_default=False)],
-    mapping: Annotated[
-        Path | None,
-        typer.Option(help="mapping.yaml: what the columns mean; unset: the one beside FILE, or the default."),
-    ] = None,
-    spec: Annotated[
-        str | None,
-        typer.Option(help="Which entry of the mapping (its name or pattern); unset: the one that fits."),
-    ] = None,
+    mapping: MappingOption = None,
+    spec: SpecOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be imported.")] = False,
     errors: Annotated[
         Path | None,

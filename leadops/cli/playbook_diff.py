@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from leadops.stages.shadow import Shadow, TierResult
+    from leadops.stages.shadow import Shadow
 
 
 def diff(
@@ -51,7 +51,7 @@ def lines(found: Shadow) -> list[str]:
     ]
     for now, then in zip(found.current, found.candidate, strict=True):
         said.append(
-            f"{now.tier:<6}  {now.per_30_days:>10g} -> {then.per_30_days:<10g}  {_rate(now)} -> {_rate(then)}"
+            f"{now.tier:<6}  {now.per_30_days:>10g} -> {then.per_30_days:<10g}  {now.said()} -> {then.said()}"
         )
     if found.auc:
         said.append(
@@ -64,9 +64,3 @@ def lines(found: Shadow) -> list[str]:
             for m in found.movers
         ]
     return said
-
-
-def _rate(tier: TierResult) -> str:
-    if tier.rate is None:
-        return "none mature"
-    return f"{tier.rate:.1%} ({tier.low:.1%} to {tier.high:.1%}) of {tier.mature}"

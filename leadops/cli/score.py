@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from leadops.cli import import_job as job
+from leadops.cli.import_ import MappingOption, SpecOption
 from leadops.errors import UsageError
 from leadops.providers.crm.port import RawRow
 from leadops.providers.crm.records import Position
@@ -31,14 +32,8 @@ def score(
     playbook: Annotated[
         Path | None, typer.Option(help="Score by this playbook.yaml; unset: LEADOPS_PLAYBOOK.")
     ] = None,
-    mapping: Annotated[
-        Path | None,
-        typer.Option(help="mapping.yaml: what the columns mean; unset: the one beside FILE, or the default."),
-    ] = None,
-    spec: Annotated[
-        str | None,
-        typer.Option(help="Which entry of the mapping (its name or pattern); unset: the one that fits."),
-    ] = None,
+    mapping: MappingOption = None,
+    spec: SpecOption = None,
     at: Annotated[
         str | None,
         typer.Option(help="As of this moment (ISO, with offset); unset: now. For points that decay."),

@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from leadops.domain.scoring import rounded, tier_of
 from leadops.playbook.model import Scorecard
 from leadops.terms import Contribution, LearnedPart, Score, Tier
 
@@ -38,8 +39,8 @@ def take_over(
     if rules.disqualified is not None:
         return rules
     since = rules.total - rules_then
-    found = round(min(max(total + since, 0.0), 100.0), 6)
-    tier = Tier.HOT if found >= scorecard.hot else Tier.WARM if found >= scorecard.warm else Tier.COLD
+    found = rounded(total + since)
+    tier = tier_of(found, scorecard)
     kept = tuple(contributions[:KEPT])
     told = {"rules": rules.inputs_hash, "model": version, "total": found, "rules_total": rules.total}
     digest = hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()

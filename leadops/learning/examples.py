@@ -27,6 +27,7 @@ from leadops.playbook.model import Playbook, Scorecard
 from leadops.providers.enrichment.offline import OfflineEnrichment
 from leadops.store.engine import TEXTS, rows, sql
 from leadops.store.events import event_from_row
+from leadops.store.leads import came_in
 from leadops.terms import LEAD_KINDS, EventKind, LeadEvent, LeadState, ReplyClass
 
 if TYPE_CHECKING:
@@ -114,10 +115,6 @@ _FIRST_SCORED = sql(
     where l.lead_id = any(:ids) and l.became_lead_at is not null group by l.lead_id""",
     ids=TEXTS,
 )
-_VOLUME = sql(
-    """select count(*) as n from leads where became_lead_at > :since and became_lead_at <= :now
-    and merged_into is null and not is_test"""
-)
 _LAST = sql(
     "select max(became_lead_at) as at from leads where became_lead_at <= :now and merged_into is null"
 )
@@ -144,9 +141,9 @@ _OUTCOMES = sql(
 
 def volume(connection: Connection, now: datetime) -> tuple[int, datetime | None]:
     """Leads of the trailing 30 days, and when the last one came in."""
-    (counted,) = rows(connection, _VOLUME, since=now - _MONTH, now=now)
+    counted = came_in(connection, since=now - _MONTH, until=now)
     (last,) = rows(connection, _LAST, now=now)
-    return int(counted["n"]), last["at"]
+    return counted, last["at"]
 
 
 def collect(

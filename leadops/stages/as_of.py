@@ -21,7 +21,7 @@ from leadops.terms import LeadEvent, LeadState
 
 _BATCH = 1_000
 _COHORT = sql(
-    """select lead_id, became_lead_at, source, meeting_booked_at, won_at from leads
+    """select lead_id, became_lead_at, meeting_booked_at, won_at from leads
     where became_lead_at >= :since and became_lead_at < :until and merged_into is null and not is_test
     and (became_lead_at, lead_id) > (:after, :lead)
     order by became_lead_at, lead_id limit :limit"""
@@ -35,7 +35,6 @@ class FirstLook:
 
     lead_id: str
     at: datetime
-    source: str
     state: LeadState
     events: tuple[LeadEvent, ...]
     inputs: dict[str, Any]
@@ -72,7 +71,6 @@ def _looks(connection: Connection, batch: Sequence[dict[str, Any]]) -> Iterator[
         yield FirstLook(
             lead_id=lead_id,
             at=at,
-            source=row["source"],
             state=state,
             events=tuple(known),
             inputs=inputs_of(state, evidence[lead_id], at),

@@ -36,6 +36,12 @@ class TierResult:
     low: float | None
     high: float | None
 
+    def said(self) -> str:
+        """The rate for a person."""
+        if self.rate is None:
+            return "none mature"
+        return f"{self.rate:.1%} ({self.low:.1%} to {self.high:.1%}) of {self.mature}"
+
 
 @dataclass(frozen=True, slots=True)
 class Mover:

@@ -234,8 +234,8 @@ _CAME_IN = sql(
 )
 
 
-def came_in(connection: Connection, *, since: datetime, until: datetime, at_most: int) -> int:
+def came_in(connection: Connection, *, since: datetime, until: datetime, at_most: int | None = None) -> int:
     """How many became leads after ``since`` up to ``until``, counted to ``at_most``: its price is bounded by
-    that. Test records and leads that turned out to be another one are left out.
+    that; None: all. Test records and leads that turned out to be another one are left out.
     """
     return int(one_value(connection, _CAME_IN, since=since, until=until, most=at_most))

@@ -9,7 +9,7 @@ from leadops.defs.show import now
 from leadops.playbook import loader
 from leadops.runtime.wiring import House
 from leadops.settings import settings
-from leadops.stages.shadow import Shadow, TierResult, shadow
+from leadops.stages.shadow import Shadow, shadow
 
 
 class Candidate(dg.Config):
@@ -49,17 +49,11 @@ def _table(found: Shadow) -> str:
         [
             head,
             *(
-                f"| {a.tier} | {a.per_30_days:g} | {b.per_30_days:g} | {_rate(a)} | {_rate(b)} |"
+                f"| {a.tier} | {a.per_30_days:g} | {b.per_30_days:g} | {a.said()} | {b.said()} |"
                 for a, b in zip(found.current, found.candidate, strict=True)
             ),
         ]
     )
-
-
-def _rate(tier: TierResult) -> str:
-    if tier.rate is None:
-        return "none mature"
-    return f"{tier.rate:.1%} ({tier.low:.1%} to {tier.high:.1%}) of {tier.mature}"
 
 
 @dg.job(
