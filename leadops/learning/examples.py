@@ -1,12 +1,8 @@
-"""From the log to rows to learn from: what was known of each lead when first scored, and what came of it.
+"""From the log to rows to learn from: what was known of each lead when first scored (``as_of.py``), and what
+came of it.
 
-The one place that says what a model may read. Training and scoring go through the same ``row_of``: a lead's
-row is the same in both, to the byte.
-
-* Only events that had happened, and had been received, when the lead was first scored; where it was first
-  scored long after it came in (imported history), only what had happened when it became a lead.
-* Never an outcome, a deal, a rep's act or word: whatever their times say, they are what is to be foretold.
-* A lead counts once its horizon is over, however soon it converted: early winners alone would teach a lie.
+Training and scoring go through the same ``row_of``: a lead's row is the same in both, to the byte.
+A lead counts once its horizon is over, however soon it converted: early winners alone would teach a lie.
 """
 
 from __future__ import annotations
@@ -17,36 +13,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import DateTime
 
-from leadops.domain.fold import fold
-from leadops.domain.scoring import inputs_of
 from leadops.domain.scoring import score as decide
+from leadops.learning.as_of import Known, cohort, cuts_of, in_chunks, known_at, outcomes
 from leadops.playbook.model import Playbook, Scorecard
-from leadops.providers.enrichment.offline import OfflineEnrichment
-from leadops.store.engine import TEXTS, rows, sql
-from leadops.store.events import event_from_row
+from leadops.store.engine import rows, sql
 from leadops.store.leads import came_in
-from leadops.terms import LEAD_KINDS, EventKind, LeadEvent, LeadState, ReplyClass
+from leadops.terms import LEAD_KINDS, EventKind, LeadEvent
 
 if TYPE_CHECKING:
     from leadops.learning.train import Examples
 
-_WHENEVER = datetime(9999, 1, 1, tzinfo=UTC)
-PROMPT = timedelta(days=1)
-"""First scored within this of becoming a lead: scored as it came in, and not from an import."""
-AFTERWARDS = frozenset(
-    {
-        EventKind.MEETING_BOOKED,
-        EventKind.MEETING_HELD,
-        EventKind.MEETING_CANCELED,
-        EventKind.DEAL_WON,
-        EventKind.DEAL_LOST,
-        EventKind.REP_ACTIVITY,
-        EventKind.DISPOSITION,
-    }
-)
 _TOLD_IN = LEAD_KINDS | {
     EventKind.LEAD_UPDATED,
     EventKind.PAGE_VIEWED,
@@ -64,17 +41,6 @@ _NOT_READ = frozenset(
 """Properties that are somebody's words or name, or stand in the row already."""
 _MOST_PROPERTIES = 300
 _DEPTH = 3
-CHUNK = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """As of when a lead is looked at: what had ``occurred`` and been ``received`` by then."""
-
-    lead_id: str
-    became_lead_at: datetime
-    occurred: datetime
-    received: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,42 +66,8 @@ class Found:
 
 
 _MONTH = timedelta(days=30)
-_STAMP = DateTime(timezone=True)
-_LEADS = sql(
-    """select l.lead_id, l.became_lead_at, s.first_scored_at
-    from leads l left join lateral (
-        select min(scored_at) as first_scored_at from lead_scores where lead_id = l.lead_id
-    ) s on true
-    where l.became_lead_at > :since and l.became_lead_at <= :now and l.merged_into is null and not l.is_test
-    order by l.became_lead_at desc, l.lead_id limit :most"""
-)
-_FIRST_SCORED = sql(
-    """select l.lead_id, l.became_lead_at, min(s.scored_at) as first_scored_at
-    from leads l left join lead_scores s using (lead_id)
-    where l.lead_id = any(:ids) and l.became_lead_at is not null group by l.lead_id""",
-    ids=TEXTS,
-)
 _LAST = sql(
     "select max(became_lead_at) as at from leads where became_lead_at <= :now and merged_into is null"
-)
-_KNOWN = sql(
-    """select e.event_id, e.source, e.source_event_id, e.kind, e.occurred_at, e.received_at, e.day_precision,
-        e.lead_id, p.payload, r.class
-    from unnest(:ids, :occurred, :received) as cut(lead_id, occurred, received)
-    join lead_events e on e.lead_id = cut.lead_id and e.occurred_at <= cut.occurred
-        and e.received_at <= cut.received and e.kind <> all(:never)
-    left join event_payloads p using (event_id) left join replies r using (event_id)""",
-    ids=TEXTS,
-    never=TEXTS,
-    occurred=ARRAY(_STAMP),
-    received=ARRAY(_STAMP),
-)
-_OUTCOMES = sql(
-    """select lead_id, min(occurred_at) as at from lead_events
-    where lead_id = any(:ids) and kind = any(:kinds) and occurred_at <= :now
-    group by lead_id""",
-    ids=TEXTS,
-    kinds=TEXTS,
 )
 
 
@@ -159,17 +91,17 @@ def collect(
 
     setting = playbook.model
     since = now - timedelta(days=setting.window_days)
-    leads = rows(connection, _LEADS, since=since, now=until or now, most=setting.max_leads)
     horizon = timedelta(days=setting.horizon_days)
     labelled: list[tuple[Asked, bool]] = []
     count, last = volume(connection, now)
     out = Found(Examples((), np.zeros(0), (), np.zeros(0, dtype=np.bool_), np.zeros(0)), [], count, 0, last)
-    for start in range(0, len(leads), CHUNK):
-        cuts = {r["lead_id"]: cut_of(r, now) for r in leads[start : start + CHUNK]}
-        outcomes = _outcomes(connection, sorted(cuts), playbook, now)
-        for asked in known_at(connection, list(cuts.values()), playbook.scorecard):
-            came = cuts[asked.lead_id].became_lead_at
-            won = outcomes.get(asked.lead_id)
+    for cuts in in_chunks(
+        cohort(connection, since=since, until=until or now, now=now, most=setting.max_leads)
+    ):
+        won_at = outcomes(connection, [c.lead_id for c in cuts], setting.outcome, now)
+        for lead in known_at(connection, cuts):
+            came, asked = lead.cut.became_lead_at, row_of(lead, playbook.scorecard)
+            won = won_at.get(asked.lead_id)
             if now - came <= _MONTH:
                 out.recent.append(asked)
             if won is not None and won < came:
@@ -194,77 +126,33 @@ def asked_now(
     connection: Connection, lead_ids: Sequence[str], scorecard: Scorecard, now: datetime
 ) -> dict[str, Asked]:
     """lead_id -> its row, as training will see it one day. Whoever never became a lead has none."""
-    found = rows(connection, _FIRST_SCORED, ids=sorted(lead_ids))
-    cuts = [cut_of(r, now) for r in found]
-    return {a.lead_id: a for a in known_at(connection, cuts, scorecard)}
+    looks = known_at(connection, cuts_of(connection, lead_ids, now))
+    return {k.cut.lead_id: row_of(k, scorecard) for k in looks}
 
 
-def cut_of(lead: Mapping[str, Any], now: datetime) -> Cut:
-    """``lead``: lead_id, became_lead_at, first_scored_at (None: it is scored for the first time, now)."""
-    came: datetime = lead["became_lead_at"]
-    scored: datetime = lead["first_scored_at"] or now
-    if came <= scored <= came + PROMPT:
-        return Cut(lead["lead_id"], came, scored, scored)
-    return Cut(lead["lead_id"], came, came, _WHENEVER)
-
-
-def known_at(connection: Connection, cuts: Sequence[Cut], scorecard: Scorecard) -> list[Asked]:
-    """The row of each lead as of its cut; leads of which nothing had been known are left out."""
-    ordered = sorted(cuts, key=lambda c: c.lead_id)
-    found = rows(
-        connection,
-        _KNOWN,
-        ids=[c.lead_id for c in ordered],
-        occurred=[c.occurred for c in ordered],
-        received=[c.received for c in ordered],
-        never=sorted(AFTERWARDS),
-    )
-    events: dict[str, list[LeadEvent]] = {}
-    classes: dict[str, ReplyClass] = {}
-    for row in found:
-        events.setdefault(row["lead_id"], []).append(event_from_row(row))
-        if row["class"] is not None:
-            classes[row["event_id"]] = ReplyClass(row["class"])
-    asked = (row_of(c, events[c.lead_id], classes, scorecard) for c in ordered if c.lead_id in events)
-    return [a for a in asked if a is not None]
-
-
-def row_of(
-    cut: Cut, events: Sequence[LeadEvent], classes: Mapping[str, ReplyClass], scorecard: Scorecard
-) -> Asked | None:
-    """A lead's row from its events up to the cut; None where none of them makes a lead."""
-    known = [
-        e
-        for e in events
-        if e.kind not in AFTERWARDS and e.occurred_at <= cut.occurred and e.received_at <= cut.received
-    ]
-    if not known:
-        return None
-    state = fold(known, classes)
-    if state.became_lead_at is None:
-        return None
-    evidence = OfflineEnrichment().enrich(state)  # what others found is not kept as it was at the time
-    inputs = inputs_of(state, evidence, cut.occurred)
-    rules = decide(inputs, scorecard)
-    row: dict[str, Any] = {k: v for k, v in inputs.items() if v is not None}
+def row_of(lead: Known, scorecard: Scorecard) -> Asked:
+    """A lead's row: its inputs, the scorecard's points for them, how it came, what its source told."""
+    rules = decide(lead.inputs, scorecard)
+    row: dict[str, Any] = {k: v for k, v in lead.inputs.items() if v is not None}
     row |= {f"points.{s.signal}": s.points for s in rules.signals} | {"points.total": rules.total}
-    row |= _came(state, known, cut)
-    row |= _properties(known)
-    return Asked(cut.lead_id, cut.occurred.timestamp(), row, rules.total)
+    row |= _came(lead)
+    row |= _properties(lead.events)
+    return Asked(lead.cut.lead_id, lead.cut.occurred.timestamp(), row, rules.total)
 
 
 _PARTS_OF_DAY = ("night", "morning", "afternoon", "evening")
 
 
-def _came(state: LeadState, known: Sequence[LeadEvent], cut: Cut) -> dict[str, Any]:
+def _came(lead: Known) -> dict[str, Any]:
     """How and when they came, in UTC; the month is no reason."""
-    at = cut.became_lead_at.astimezone(UTC)
-    first = min(e.occurred_at for e in known)
-    system = next((e.source for e in known if e.event_id == state.became_lead_event), None)
+    state, came = lead.state, lead.cut.became_lead_at
+    at = came.astimezone(UTC)
+    first = lead.events[0].occurred_at
+    system = next((e.source for e in lead.events if e.event_id == state.became_lead_event), None)
     found: dict[str, Any] = {
         "came.weekday": f"{at:%a}",
         "came.through": system,
-        "came.after_days": round(max(0.0, (cut.became_lead_at - first).total_seconds() / 86_400), 4),
+        "came.after_days": round(max(0.0, (came - first).total_seconds() / 86_400), 4),
         "events": state.event_count,
         "email.domain_end": state.emails[0].rpartition(".")[2] if state.emails else None,
         "phone.given": state.phone is not None,
@@ -277,10 +165,10 @@ def _came(state: LeadState, known: Sequence[LeadEvent], cut: Cut) -> dict[str, A
     return {k: v for k, v in found.items() if v is not None}
 
 
-def _properties(known: Sequence[LeadEvent]) -> dict[str, Any]:
+def _properties(events: Sequence[LeadEvent]) -> dict[str, Any]:
     """Whatever the source told of the lead beyond what we have words for; the latest word of each."""
     found: dict[str, Any] = {}
-    for event in sorted(known, key=lambda e: (e.occurred_at, e.event_id)):
+    for event in events:
         if event.kind in _TOLD_IN:
             _flatten("p", event.properties, found, _DEPTH)
     return found
@@ -296,10 +184,3 @@ def _flatten(prefix: str, given: Mapping[str, Any], found: dict[str, Any], depth
                 _flatten(key, value, found, depth - 1)
         elif value is not None:
             found[key] = value
-
-
-def _outcomes(
-    connection: Connection, lead_ids: Sequence[str], playbook: Playbook, now: datetime
-) -> dict[str, datetime]:
-    kinds = sorted(k.value for k in playbook.model.outcome)
-    return {r["lead_id"]: r["at"] for r in rows(connection, _OUTCOMES, ids=lead_ids, kinds=kinds, now=now)}

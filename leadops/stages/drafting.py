@@ -14,11 +14,11 @@ from leadops.domain.slots import draft, evidence_of
 from leadops.errors import BadInput, LeadopsError
 from leadops.playbook.model import Template
 from leadops.providers.llm.port import SlotRequest, SlotWriter, WrittenSlots
-from leadops.stages import enrich as enrichment
 from leadops.stages.again import PASSING
 from leadops.stages.facts import LoadedTouch
 from leadops.stages.report import Report
 from leadops.store import drafts
+from leadops.store import evidence as enriched
 from leadops.store.engine import StoreError, transaction
 from leadops.terms import Channel, Draft
 
@@ -50,7 +50,7 @@ def words_for(
         return found
     with transaction(engine) as connection:
         found.written = drafts.of_touches(connection, ready)
-        evidence = enrichment.evidence_of(connection, sorted({t.touch["lead_id"] for t in ready.values()}))
+        evidence = enriched.evidence_of(connection, sorted({t.touch["lead_id"] for t in ready.values()}))
         mailed = {t.touch["enrolment_id"] for t in ready.values() if t.message_ids}
         threads = drafts.threads(connection, mailed) if mailed else {}
     report.count("kept", len(found.written))

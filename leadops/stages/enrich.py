@@ -18,7 +18,6 @@ from leadops.domain.enriching import (
     Pursuit,
     again_at,
     may_be_asked_about,
-    merge,
     month_of,
     own_words,
     turn_had_not_come,
@@ -31,10 +30,9 @@ from leadops.stages.enriching import Enriching, Fetched
 from leadops.stages.report import Report
 from leadops.store import enrichment as store
 from leadops.store import leads as all_leads
-from leadops.store.engine import TEXTS, rows, sql, transaction
+from leadops.store.engine import transaction
+from leadops.store.evidence import to_json
 from leadops.terms import EvidenceField, LeadState
-
-_STORED = sql("select lead_id, provider, rank, fields from enrichments where lead_id = any(:ids)", ids=TEXTS)
 
 _SOONER = 10
 """Whose turn had not come is back after so much less than who was asked in vain."""
@@ -191,7 +189,7 @@ def _local_row(house: Enriching, lead: _Lead, name: str, now: datetime) -> dict[
     return {
         "lead_id": lead.lead_id,
         "provider": name,
-        "fields": {n: _to_json(f) for n, f in lead.local[name].items()},
+        "fields": {n: to_json(f) for n, f in lead.local[name].items()},
         "inputs_hash": lead.row["state_digest"],
         "rank": house.ranks[name],
         "key": None,
@@ -209,7 +207,7 @@ def _row(
     return {
         "lead_id": lead.lead_id,
         "provider": name,
-        "fields": {n: _to_json(f) for n, f in fetched.known.fields.items()},
+        "fields": {n: to_json(f) for n, f in fetched.known.fields.items()},
         "inputs_hash": lead.row["state_digest"],
         "rank": house.ranks[name],
         "key": key,
@@ -259,33 +257,6 @@ def _go_on(
 
 
 # Read ---------------------------------------------------------------------------------------------------
-
-
-def evidence_of(connection: Connection, lead_ids: Sequence[str]) -> dict[str, dict[str, EvidenceField]]:
-    """lead_id -> field -> value with provenance; of what several say, the first of the waterfall's word."""
-    told: dict[str, list[tuple[int, str, dict[str, EvidenceField]]]] = {i: [] for i in lead_ids}
-    for row in rows(connection, _STORED, ids=sorted(lead_ids)):
-        fields = {name: _from_json(f) for name, f in row["fields"].items()}
-        told[row["lead_id"]].append((row["rank"], row["provider"], fields))
-    return {lead_id: _merged(found) for lead_id, found in told.items()}
-
-
-def _merged(told: list[tuple[int, str, dict[str, EvidenceField]]]) -> dict[str, EvidenceField]:
-    if len(told) == 1:
-        return told[0][2]
-    order = [provider for _, provider, _ in sorted(told, key=lambda t: t[:2])]
-    return merge(order, {provider: fields for _, provider, fields in told})
-
-
-def _to_json(said: EvidenceField) -> dict[str, Any]:
-    found = {"value": said.value, "provider": said.provider, "source_event_id": said.source_event_id}
-    return found | ({"at": said.at.isoformat()} if said.at else {})
-
-
-def _from_json(given: Mapping[str, Any]) -> EvidenceField:
-    at = given.get("at")
-    when = datetime.fromisoformat(at) if at else None
-    return EvidenceField(given["value"], given["provider"], given.get("source_event_id"), when)
 
 
 def spending(engine: Engine, house: Enriching, now: datetime) -> dict[str, tuple[float, float | None]]:

@@ -14,12 +14,12 @@ from leadops.domain.scoring import inputs_of
 from leadops.domain.scoring import score as decide
 from leadops.learning.serve import taken_over
 from leadops.playbook.model import Playbook
-from leadops.stages.enrich import evidence_of
 from leadops.stages.modes import mode_now
 from leadops.stages.report import Report
 from leadops.store import crm
 from leadops.store import leads as store
 from leadops.store.engine import TEXTS, put, rows, sql, transaction
+from leadops.store.evidence import evidence_of
 from leadops.store.tables import lead_scores
 from leadops.terms import EvidenceField, LearnedPart, Score, stable_id
 

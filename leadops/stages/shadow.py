@@ -5,18 +5,25 @@ Nothing is stored and nobody's tier changes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
+from leadops.learning.as_of import Known, cohort, in_chunks, known_at, outcomes
 from leadops.playbook.model import Scorecard
-from leadops.stages.as_of import FirstLook, first_looks
 from leadops.store.engine import transaction
-from leadops.terms import Tier
+from leadops.terms import EventKind, Tier
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Numbers = npt.NDArray[np.float64]
+    Labels = npt.NDArray[np.bool_]
+
+_OUTCOMES = (EventKind.MEETING_BOOKED, EventKind.DEAL_WON)
 HORIZON = timedelta(days=30)
 """W of the metric tables: a lead has converted if it booked a meeting or won within this."""
 MOVERS = 20
@@ -75,63 +82,92 @@ class Shadow:
         return asdict(self)
 
 
+@dataclass(slots=True)
+class _Scored:
+    """Leads scored twice, so far; a position is a lead. ``totals``, ``tiers``: by (current, candidate)."""
+
+    ids: list[str] = field(default_factory=list)
+    at: list[datetime] = field(default_factory=list)
+    converted: list[bool] = field(default_factory=list)
+    totals: tuple[list[float], list[float]] = field(default_factory=lambda: ([], []))
+    tiers: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
+
+
 def shadow(
     engine: Engine, current: Scorecard, candidate: Scorecard, *, now: datetime, days: float = 365
 ) -> Shadow:
-    """Score all who became leads in the last ``days`` by both scorecards, as known at that moment."""
+    """Score all who became leads in the last ``days`` by both scorecards, as known when first scored."""
+    scored = _Scored()
     with transaction(engine) as connection:
-        looks = list(first_looks(connection, since=now - timedelta(days=days), until=now))
-    return compare(looks, current, candidate, now=now, days=days)
+        for cuts in in_chunks(cohort(connection, since=now - timedelta(days=days), until=now, now=now)):
+            happened = outcomes(connection, [c.lead_id for c in cuts], _OUTCOMES, now)
+            _score(known_at(connection, cuts), happened, (current, candidate), scored)
+    return _compared(scored, current, candidate, now, days)
 
 
-def compare(
-    looks: Sequence[FirstLook], current: Scorecard, candidate: Scorecard, *, now: datetime, days: float
-) -> Shadow:
-    """The same of leads in hand."""
-    import numpy as np
+def _score(
+    looks: list[Known],
+    happened: dict[str, datetime],
+    cards: tuple[Scorecard, Scorecard],
+    scored: _Scored,
+) -> None:
     import pandas as pd
 
     from leadops.stages.score_frame import score_frame
 
     inputs = pd.DataFrame([k.inputs for k in looks], dtype=object)
-    ours, theirs = score_frame(inputs, current), score_frame(inputs, candidate)
-    mature = np.array([k.at + HORIZON <= now for k in looks], dtype=bool)
-    converted = np.array(
-        [k.converted_at is not None and k.converted_at <= k.at + HORIZON for k in looks], dtype=bool
-    )
-    span = (now - looks[0].at) / timedelta(days=1) if looks else days
-    differs = [int(i) for i in np.flatnonzero((ours["tier"] != theirs["tier"]).to_numpy(dtype=bool))]
-    pairs = pd.Series(
-        [f"{ours['tier'].iloc[i]} -> {theirs['tier'].iloc[i]}" for i in differs], dtype=object
-    ).value_counts()
-    most = sorted(
-        differs, key=lambda i: (-abs(theirs["total"].iloc[i] - ours["total"].iloc[i]), looks[i].lead_id)
-    )
+    for place, card in enumerate(cards):
+        found = score_frame(inputs, card)
+        scored.totals[place].extend(found["total"].tolist())
+        scored.tiers[place].extend(found["tier"].tolist())
+    for lead in looks:
+        came, won = lead.cut.became_lead_at, happened.get(lead.cut.lead_id)
+        scored.ids.append(lead.cut.lead_id)
+        scored.at.append(came)
+        scored.converted.append(won is not None and came <= won <= came + HORIZON)
+
+
+def _compared(
+    scored: _Scored, current: Scorecard, candidate: Scorecard, now: datetime, days: float
+) -> Shadow:
+    import numpy as np
+    import pandas as pd
+
+    ours, theirs = (np.array(t, dtype=np.float64) for t in scored.totals)
+    our_tiers, their_tiers = (np.array(t, dtype=object) for t in scored.tiers)
+    mature = np.array([at + HORIZON <= now for at in scored.at], dtype=np.bool_)
+    converted = np.array(scored.converted, dtype=np.bool_)
+    span = (now - min(scored.at)) / timedelta(days=1) if scored.at else days
+    differs = [int(i) for i in np.flatnonzero(our_tiers != their_tiers)]
+    pairs = pd.Series([f"{our_tiers[i]} -> {their_tiers[i]}" for i in differs], dtype=object).value_counts()
+    most = sorted(differs, key=lambda i: (-abs(theirs[i] - ours[i]), scored.ids[i]))
     return Shadow(
         current_version=current.version,
         candidate_version=candidate.version,
         days=round(min(days, max(span, 1.0)), 1),
-        leads=len(looks),
+        leads=len(scored.ids),
         mature=int(mature.sum()),
         changed=len(differs),
         moved={str(pair): int(n) for pair, n in sorted(pairs.items())},
-        current=_tiers(ours["tier"].to_numpy(), mature, converted, span),
-        candidate=_tiers(theirs["tier"].to_numpy(), mature, converted, span),
-        auc=_auc(ours["total"], theirs["total"], mature, converted),
+        current=_tiers(our_tiers, mature, converted, span),
+        candidate=_tiers(their_tiers, mature, converted, span),
+        auc=_auc(ours, theirs, mature, converted),
         movers=tuple(
             Mover(
-                looks[i].lead_id,
-                str(ours["tier"].iloc[i]),
-                str(theirs["tier"].iloc[i]),
-                float(ours["total"].iloc[i]),
-                float(theirs["total"].iloc[i]),
+                scored.ids[i],
+                str(our_tiers[i]),
+                str(their_tiers[i]),
+                float(ours[i]),
+                float(theirs[i]),
             )
             for i in most[:MOVERS]
         ),
     )
 
 
-def _tiers(tiers: Any, mature: Any, converted: Any, span: float) -> tuple[TierResult, ...]:
+def _tiers(
+    tiers: npt.NDArray[np.object_], mature: Labels, converted: Labels, span: float
+) -> tuple[TierResult, ...]:
     from scipy.stats import binomtest  # type: ignore[import-untyped]
 
     found = []
@@ -154,7 +190,7 @@ def _tiers(tiers: Any, mature: Any, converted: Any, span: float) -> tuple[TierRe
     return tuple(found)
 
 
-def _auc(ours: Any, theirs: Any, mature: Any, converted: Any) -> tuple[float, float] | None:
+def _auc(ours: Numbers, theirs: Numbers, mature: Labels, converted: Labels) -> tuple[float, float] | None:
     from sklearn.metrics import roc_auc_score
 
     came = converted[mature]

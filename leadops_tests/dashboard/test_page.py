@@ -191,7 +191,7 @@ def test_an_unknown_lead_is_a_sentence(reader: Reader) -> None:
 
 
 def test_the_overview_counts_todays_leads_and_names_what_waits(reader: Reader) -> None:
-    page = reader.open("view=overview", "table[data-table=latest]")
+    page = reader.open("view=overview", "table[data-table=unknown]")
     cards = reader.cards()
     assert cards["leads"].endswith("\n6") or "\n6\n" in cards["leads"] + "\n"
     assert "1\nwait for a person to approve" in cards["in_review"]

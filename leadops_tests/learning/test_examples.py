@@ -14,6 +14,9 @@ from leadops.playbook.model import Playbook
 from leadops.providers.crm.port import RawRow
 from leadops.stages.ingest import ingest
 from leadops.store.engine import transaction
+from leadops.store.enrichment import save
+from leadops.store.evidence import to_json
+from leadops.terms import EvidenceField
 from leadops_tests.house import PLAYBOOK, TUESDAY, wire
 from leadops_tests.learning.months import KEYRING, settle
 
@@ -138,6 +141,32 @@ def test_words_and_names_are_not_read(engine: Engine, playbook: Playbook) -> Non
     row = rows_of(found(engine, playbook, TUESDAY))
     assert "anna" not in str(row).casefold()
     assert row["message.length"] == len("call Anna")
+
+
+def test_what_vendors_had_told_by_then_is_read_and_nothing_they_told_later(
+    engine: Engine, playbook: Playbook
+) -> None:
+    post(engine, TUESDAY, wire("form_submitted", at=TUESDAY, title="VP Sales"))
+    settle(engine, playbook, TUESDAY)
+    (lead,) = _ids(engine)
+    _told(engine, lead, "early", rank=0, at=TUESDAY, fields={"company_size": 250})
+    with transaction(engine) as connection:
+        (asked,) = asked_now(connection, [lead], playbook.scorecard, TUESDAY + timedelta(hours=2)).values()
+    _told(engine, lead, "late", rank=-1, at=TUESDAY + timedelta(seconds=1), fields={"industry": "banking"})
+    (row,) = found(engine, playbook, TUESDAY + HORIZON).examples.rows
+    assert row == asked.row
+    assert row["company_size"] == 250
+    assert row["points.company_size"] == 15
+    assert "industry" not in row
+
+
+def _told(
+    engine: Engine, lead: str, provider: str, *, rank: int, at: datetime, fields: dict[str, Any]
+) -> None:
+    said = {n: to_json(EvidenceField(v, provider, None, at)) for n, v in fields.items()}
+    row = {"lead_id": lead, "provider": provider, "rank": rank, "enriched_at": at, "inputs_hash": "x"}
+    with transaction(engine) as connection:
+        save(connection, [row | {"fields": said, "key": None, "cost_usd": 0.0, "took_ms": None}])
 
 
 def _ids(engine: Engine) -> list[str]:

@@ -23,7 +23,8 @@ from leadops.demo.making import SCENE, Wanted, make_past
 from leadops.demo.scene import Scene
 from leadops.domain.addresses import canonical_email
 from leadops.domain.keys import Keyring
-from leadops.learning.examples import Asked, Cut, collect, row_of
+from leadops.learning.as_of import Cut, known
+from leadops.learning.examples import Asked, collect, row_of
 from leadops.learning.judge import quality
 from leadops.learning.train import Examples, TooFewError, Trained, rules_probability, train
 from leadops.playbook.loader import load
@@ -118,9 +119,9 @@ def directly(leads: int, seed: int, playbook: Playbook) -> dict[str, Any]:
         properties = {"source": person.source} | ({"message": person.message} if person.message else {})
         kind = _KINDS[person.ask]
         event = LeadEvent(person.key, "world", person.key, kind, moment.at, moment.at, contact, properties)
-        row = row_of(Cut(person.key, moment.at, moment.at, moment.at), [event], {}, playbook.scorecard)
-        assert row is not None
-        asked.append(row)
+        lead = known(Cut(person.key, moment.at, moment.at, moment.at), [event])
+        assert lead is not None
+        asked.append(row_of(lead, playbook.scorecard))
         converted.append(person.latent < propensity(person, timedelta(minutes=1)))
         hidden.append(propensity(person, timedelta(minutes=1)))
     examples = Examples(

@@ -113,7 +113,7 @@ def ask(world: World, house: Enriching | None = None) -> Report:
 
 def known_of(world: World, address: str) -> dict[str, Any]:
     """Field -> value, of all providers, the first one's word."""
-    from leadops.stages.enrich import evidence_of
+    from leadops.store.evidence import evidence_of
     from leadops.store.engine import transaction
 
     lead = world.one("select lead_id from leads where email = :address", address=address)

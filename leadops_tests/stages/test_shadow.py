@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from leadops.learning.as_of import cohort, known_at
 from leadops.playbook.loader import load
 from leadops.playbook.model import Scorecard
-from leadops.stages.as_of import first_looks
 from leadops.stages.shadow import Shadow, shadow
 from leadops.store.engine import transaction
 from leadops_tests.house import DEMO, PLAYBOOK, TUESDAY, World, wire
@@ -71,11 +71,12 @@ def test_the_same_scorecard_moves_nobody(history: World) -> None:
 
 def test_a_lead_is_seen_as_it_was_when_it_came_in(history: World) -> None:
     with transaction(history.house.engine) as connection:
-        looks = list(first_looks(connection, since=TUESDAY - timedelta(days=1), until=LATER))
+        cuts = cohort(connection, since=TUESDAY - timedelta(days=1), until=LATER, now=LATER)
+        looks = known_at(connection, cuts)
+    assert len(looks) == 10
     assert {k.inputs["page_views"] for k in looks} == {0}
     assert {k.state.meeting_booked_at for k in looks} == {None}
-    assert sum(k.converted_at is not None for k in looks) == 4
-    assert all(e.occurred_at <= k.at for k in looks for e in k.events)
+    assert all(e.occurred_at <= k.cut.occurred for k in looks for e in k.events)
 
 
 def test_who_is_too_young_has_not_failed_and_nobody_is_no_trouble(world: World) -> None:
