@@ -165,12 +165,9 @@ def batches(
                     yield rows, at, False
                     rows = []
     except HeaderError as error:
-        has = ", ".join(error.header) or "nothing readable"
-        raise UsageError(
-            "header_mismatch",
-            f"{error.where}: {error}. The header has: {has}. Correct the mapping, or list the column "
-            "under optional.",
-        ) from None
+        has = f" The header has: {', '.join(error.header)}." if error.header else ""
+        advice = f"{has} Correct the mapping, or list the column under optional." if has else ""
+        raise UsageError("header_mismatch", f"{error.where}: {error}.{advice}") from None
     yield rows, at, True
 
 

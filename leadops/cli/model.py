@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from leadops.cli.past import AsOfOption, folded, moment_of
 from leadops.settings import settings
 
 app = typer.Typer(
@@ -80,27 +80,20 @@ def list_(as_json: JsonOption = False) -> None:
 
 @app.command()
 def train(
-    as_of: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"],
-            help="Decide as on this day (UTC): for a history that ended some time ago.",
-        ),
-    ] = None,
+    as_of: AsOfOption = None,
     any_volume: Annotated[
         bool, typer.Option("--any-volume", help="Also with fewer leads a month than the playbook asks for.")
     ] = False,
     plots: Annotated[Path | None, typer.Option(help="Write the card and its plots into this folder.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train, judge, and promote, keep or retire, as the weekly run does."""
+    """Train, judge, and promote, keep or retire, as the weekly run does; what waits is folded first."""
     from leadops.cli.shown import print_json
     from leadops.runtime.wiring import open_house
     from leadops.stages.train import train as stage
 
-    house = open_house(settings())
-    now = as_of.replace(tzinfo=UTC) if as_of else datetime.now(UTC)
-    report = stage(house.engine, house.playbook, now=now, any_volume=any_volume)
+    house = folded(open_house(settings()))
+    report = stage(house.engine, house.playbook, now=moment_of(as_of), any_volume=any_volume)
     if plots is not None and report.card:
         plots.mkdir(parents=True, exist_ok=True)
         (plots / "card.md").write_text(report.card + "\n", "utf-8")

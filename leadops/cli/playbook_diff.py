@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from leadops.cli.past import AsOfOption, folded, moment_of
 
 if TYPE_CHECKING:
     from leadops.stages.shadow import Shadow
@@ -19,23 +20,23 @@ def diff(
         Path | None, typer.Option("--from", help="The current one; unset: LEADOPS_PLAYBOOK.")
     ] = None,
     days: Annotated[float, typer.Option(min=1, help="Leads of how many days back.")] = 365,
+    as_of: AsOfOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Score past leads under another scorecard: who changes tier, how many, and how they converted.
 
-    Each lead as it was known when it came in. Nothing is stored; nobody's tier changes.
+    Each lead as it was known when it came in. No score is stored; nobody's tier changes.
     """
     from leadops.playbook import loader
-    from leadops.runtime.databases import open_databases
+    from leadops.runtime.wiring import open_house
     from leadops.settings import settings
     from leadops.stages.shadow import shadow
-    from leadops.store.engine import open_engine
 
     config = settings()
     current = loader.load(path or config.playbook).playbook.scorecard
     candidate = loader.load(other).playbook.scorecard
-    engine = open_engine(open_databases(config).business, pool_size=1)
-    found = shadow(engine, current, candidate, now=datetime.now(UTC), days=days)
+    house = folded(open_house(config))
+    found = shadow(house.engine, current, candidate, now=moment_of(as_of), days=days)
     typer.echo(json.dumps(found.as_json(), indent=2) if as_json else "\n".join(lines(found)))
 
 

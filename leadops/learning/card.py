@@ -19,6 +19,10 @@ from leadops.learning.train import Examples, Trained
 from leadops.playbook.model import Playbook
 
 TOP = 15
+DOUBT = (
+    "Used, though each tells much by itself. If it is noted after the first call, name it in model.ignore; "
+    "if it is known when a lead comes in, in model.trust."
+)
 
 
 def card(
@@ -164,6 +168,10 @@ def _left_out(trained: Trained) -> list[str]:
         lines += ["## Too good to be true", ""]
         lines += [f"- {_cell(n)}: AUC {a:.3f} all by itself" for n, a in sorted(chosen.suspects.items())]
         lines += [""]
+    if chosen.doubtful:
+        lines += ["## To be looked at", "", DOUBT, ""]
+        lines += [f"- {_cell(n)}: AUC {a:.3f} all by itself" for n, a in sorted(chosen.doubtful.items())]
+        lines += [""]
     if chosen.left_out:
         lines += ["## Left out", ""]
         lines += [f"- {_cell(name)}: {why}" for name, why in sorted(chosen.left_out.items())]
@@ -187,7 +195,7 @@ def _limits(playbook: Playbook) -> list[str]:
         "- It learns from outcomes of leads that were followed up by the old order: whom reps left alone "
         "converted less for that reason too.",
         f"- Who converts after {playbook.model.horizon_days:g} days counts as not converted.",
-        "- What others found out about a lead (enrichment vendors) is not read: it is not kept as it was.",
+        "- What enrichment vendors told is read as far as it was known when the lead was first scored.",
     ]
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from leadops.learning.columns import DAY, HOURS, WEEKDAYS, Column, Kind, Numbers, Row, matrix
-from leadops.learning.suspects import SUSPECT_AUC, alone_auc
+from leadops.learning.suspects import DOUBTFUL_AUC, SUSPECT_AUC, alone_auc
 from leadops.learning.values import is_missing, key_of, moment_of, number_of, sealed, words_of
 
 Labels = npt.NDArray[np.bool_]
@@ -39,12 +39,16 @@ _NUMBERED = ("id", "number", "no", "nr", "key", "uuid", "guid", "code", "ref")
 @dataclass(slots=True)
 class Chosen:
     """``encoded``: the training rows as numbers, where rates are cross-fitted: no row knows its own outcome.
-    ``left_out``: column -> why. ``suspects``: column -> its AUC alone, where that is too good to be true."""
+
+    ``left_out``: column -> why. ``suspects``: column -> its AUC alone, where that is too good to be true;
+    ``doubtful``: where it is nearly so, and the column is used all the same.
+    """
 
     columns: tuple[Column, ...]
     encoded: Numbers
     left_out: dict[str, str] = field(default_factory=dict)
     suspects: dict[str, float] = field(default_factory=dict)
+    doubtful: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -133,6 +137,8 @@ def _take(
                 "If it is known when a lead comes in, name it in model.trust"
             )
             return
+    elif alone > DOUBTFUL_AUC and column.name not in trust:
+        out.doubtful[column.name] = round(alone, 4)
     found.append(made)
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from leadops.learning.columns import Column, Numbers
 from leadops.learning.judge import Labels, auc
 
-SUSPECT_AUC = 0.95
+SUSPECT_AUC = 0.9
+"""Above this a column is not used unless it is trusted. Of what can be known when a lead comes in, nothing
+told so much in the histories tried (docs/scoring.md); what a rep notes after the first call does."""
+DOUBTFUL_AUC = 0.8
+"""Above this it is used, and a person is asked to look."""
 _BELIEVED_HALF = 5.0
 
 

@@ -263,15 +263,26 @@ def _as_trained(found: Found, trained: Trained, playbook: Playbook, now: datetim
 
     drift = psi(trained.model.reference, [a.row for a in found.recent])
     text, plots = cards.card(trained, found.examples, drift, playbook, now)
-    report = TrainReport(PROMOTED, trained.judgement.reason, trained.model.version, trained=trained)
+    reason = trained.judgement.reason + _noted(trained)
+    report = TrainReport(PROMOTED, reason, trained.model.version, trained=trained)
     report.figures = {
         "judgement": trained.judgement.to_json(),
         "cross_validated_log_loss": {k: round(v, 6) for k, v in trained.candidates.items()},
         "drift_psi": dict(list(drift.items())[:20]),
         "suspects": trained.chosen.suspects,
+        "doubtful": trained.chosen.doubtful,
     }
     report.card, report.plots = text, plots
     return report
+
+
+def _noted(trained: Trained) -> str:
+    """What a person should look at, whatever was decided."""
+    chosen = trained.chosen
+    left = [name for name in sorted(chosen.suspects) if name in chosen.left_out]
+    said = [f"left out as too good to be true: {', '.join(left)}"] if left else []
+    said += [f"to be looked at: {', '.join(sorted(chosen.doubtful))}"] if chosen.doubtful else []
+    return "".join(f"; {part}" for part in said) + (" (the card says why)" if said else "")
 
 
 def _promote(connection: Connection, report: TrainReport, before: str | None, now: datetime) -> TrainReport:
@@ -301,6 +312,7 @@ def _row(report: TrainReport, trained: Trained, now: datetime) -> Mapping[str, A
             "columns": {c.name: {"kind": c.kind, "features": len(c.features)} for c in trained.model.columns},
             "left_out": trained.chosen.left_out,
             "suspects": trained.chosen.suspects,
+            "doubtful": trained.chosen.doubtful,
         },
         "metrics": report.figures,
         "card": report.card,

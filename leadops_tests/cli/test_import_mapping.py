@@ -93,6 +93,14 @@ def test_refused_rows_go_to_a_file_with_line_column_reason_and_row(folder: Path)
     assert json.loads(rows[0]["row"]) == {"id": "3", "at": "soon", "email": "e@f.example"}
 
 
+@pytest.mark.parametrize("rows", [1, 20_000])
+def test_a_file_whose_lines_end_in_carriage_returns_says_so(folder: Path, rows: int) -> None:
+    """As old spreadsheets write them: to us one endless line."""
+    (folder / "leads.csv").write_bytes(b"id,at,email\r" + b"1,2024-05-31,a@b.example\r" * rows)
+    found = call(folder / "leads.csv", "--dry-run")
+    assert "carriage return alone" in f"{found.output} {found.exception}"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

@@ -36,6 +36,15 @@ def test_it_says_who_would_change_tier(candidate: Path) -> None:
     assert found["movers"][0]["lead_id"] in said
 
 
+def test_a_history_that_was_only_imported_is_folded_and_looked_at_as_of_its_end(
+    world: World, candidate: Path
+) -> None:
+    old = datetime(2020, 6, 1, 12, tzinfo=UTC)
+    world.post(wire("demo_requested", "old@firm.example", id="old", at=old, **DEMO))
+    found = read("playbook", "diff", str(candidate), "--as-of", "2020-07-02")
+    assert (found["leads"], found["mature"]) == (1, 1)
+
+
 def test_a_candidate_that_is_no_playbook_is_refused_with_the_line(candidate: Path) -> None:
     candidate.write_text(candidate.read_text().replace("hot: 99", "hot: 9"))
     with pytest.raises(LeadopsError, match="thresholds"):

@@ -107,6 +107,26 @@ def test_what_tells_the_outcome_alone_is_set_aside_unless_trusted() -> None:
     assert chosen_from(values, converted, ignore=("x",)).left_out["x"].startswith("the playbook")
 
 
+def test_what_a_rep_notes_after_the_first_call_is_set_aside_though_it_is_not_always_right() -> None:
+    """Nine in ten of those who converted bear a mark that one in twenty of the others bears."""
+    converted = [n % 3 == 0 for n in range(1500)]
+    values = [
+        "keen" if (c and n % 10 != 9) or (not c and n % 20 == 1) else "" for n, c in enumerate(converted)
+    ]
+    found = chosen_from(values, converted)
+    assert found.suspects["x"] > 0.9
+    assert not found.columns
+
+
+def test_what_tells_much_is_used_and_named_until_somebody_has_looked() -> None:
+    converted = [n % 3 == 0 for n in range(1500)]
+    values = ["a" if c == (n % 6 < 5) else "b" for n, c in enumerate(converted)]
+    found = chosen_from(values, converted)
+    assert [c.name for c in found.columns] == ["x"]
+    assert 0.8 < found.doubtful["x"] <= 0.9
+    assert not chosen_from(values, converted, trust=("x",)).doubtful
+
+
 def test_rates_are_cross_fitted_and_sealed() -> None:
     """No row knows its own outcome: on noise, the rate of a value must not tell it."""
     from leadops.learning.judge import auc

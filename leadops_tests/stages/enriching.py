@@ -113,8 +113,8 @@ def ask(world: World, house: Enriching | None = None) -> Report:
 
 def known_of(world: World, address: str) -> dict[str, Any]:
     """Field -> value, of all providers, the first one's word."""
-    from leadops.store.evidence import evidence_of
     from leadops.store.engine import transaction
+    from leadops.store.evidence import evidence_of
 
     lead = world.one("select lead_id from leads where email = :address", address=address)
     with transaction(world.house.engine) as connection:

@@ -18,6 +18,7 @@ from leadops.providers.crm.port import RawRow
 
 MAX_RECORD = 256 * 1024  # bytes; a longer one is an error, not a row
 MAX_RECORD_LINES = 500  # a quote opened and never closed ends here
+_OLD_ENDS = r"its lines end in a carriage return alone; save the file with line feeds (\n)"
 _STRAY_QUOTE = "a quote is opened in this line and not closed where the row should end"
 
 
@@ -152,7 +153,8 @@ def _overlong(stream: BinaryIO, offset: int, first: bytes, final: bool) -> _Chun
     else:
         if not final:
             return None
-    return _Chunk(first[:500], end, 1, f"the line is longer than {MAX_RECORD} bytes")
+    what = _OLD_ENDS if b"\r" in first[:-2] else f"the line is longer than {MAX_RECORD} bytes"
+    return _Chunk(first[:500], end, 1, what)
 
 
 class QuoteScan:
@@ -196,6 +198,8 @@ def _shown(data: bytes, spec: FileSpec) -> str:
 
 
 def _header(data: bytes, spec: FileSpec, where: str) -> tuple[str, ...] | None:
+    if b"\r" in data.rstrip(b"\r\n") and b"\n" not in data[:-1]:
+        raise HeaderError(_OLD_ENDS, where, [])
     try:
         cells = _cells(_text(data, spec), spec)
     except (UnicodeDecodeError, csv.Error):
