@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -13,7 +14,7 @@ from leadops.settings import settings
 
 app = typer.Typer(
     name="model",
-    help="The learned score: show, train, list.",
+    help="The learned score: show, train, list, export.",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -79,6 +80,29 @@ def list_(as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def export(
+    version: Annotated[str | None, typer.Argument(help="As listed; unset: the one in use.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write it here; unset: to the terminal.")] = None,
+) -> None:
+    """A model as JSON, for `leadops score FILE --by`: no lead is in it, many-valued columns are digests."""
+    from leadops.runtime.wiring import open_house
+    from leadops.store import models
+    from leadops.store.engine import transaction
+
+    with transaction(open_house(settings()).engine) as connection:
+        in_use = models.promoted(connection)
+        wanted = version or (in_use[0] if in_use else None)
+        found = models.artifact(connection, wanted) if wanted else None
+    if found is None:
+        _no_such(version)
+    text = json.dumps(found, indent=1, ensure_ascii=False)
+    if out is None:
+        typer.echo(text)
+    else:
+        out.write_text(text + "\n", "utf-8")
+
+
+@app.command()
 def train(
     as_of: AsOfOption = None,
     any_volume: Annotated[
@@ -131,7 +155,8 @@ def _told(
         yield str(found["card"])
 
 
-def _no_such(version: str) -> None:
+def _no_such(version: str | None) -> NoReturn:
     from leadops.errors import UsageError
 
-    raise UsageError("no_such_model", f"There is no model {version}; see `leadops model list`.")
+    which = f"There is no model {version}" if version else "No model is in use"
+    raise UsageError("no_such_model", f"{which}; see `leadops model list`.")
