@@ -5,7 +5,7 @@ Nothing is held open while it trains: examples are read in one snapshot, the dec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -68,6 +68,8 @@ def train(engine: Engine, playbook: Playbook, *, now: datetime, any_volume: bool
     if before and (incumbent is None or before[1] != playbook.scorecard.version):
         standing.lost = _OTHER_SCORECARD if incumbent is not None else _UNREADABLE
     trained, why_not = (None, too_few) if too_few else _try(found.examples, options)
+    if incumbent is not None:
+        standing.lost = standing.lost or _unfit(incumbent, playbook.model.ignore, trained)
     report = _decide(engine, found, trained, why_not, standing, playbook, now)
     report.figures |= _counted(found)
     return _recorded(engine, report, now)
@@ -91,6 +93,17 @@ class _Standing:
 
 _OTHER_SCORECARD = "the scorecard has another version than the one it was equated to"
 _UNREADABLE = "its artifact is of another version of leadops"
+
+
+def _unfit(incumbent: Learned, ignore: Collection[str], trained: Trained | None) -> str | None:
+    """Why the model in use may not go on, however well it ranks: it reads what is not to be read."""
+    left_out = set(ignore)
+    if trained is not None:
+        left_out |= trained.chosen.suspects.keys() & trained.chosen.left_out.keys()
+    read = sorted(c.name for c in incumbent.columns if c.name in left_out)
+    if not read:
+        return None
+    return f"it reads {', '.join(read)}, to be ignored or too good to be true"
 
 
 def options_of(playbook: Playbook) -> Options:

@@ -158,6 +158,11 @@ def test_another_scorecard_or_no_wish_for_models_leaves_the_rules(engine: Engine
     with transaction(engine) as connection:
         assert serve.model_in_use(connection, newer) is not None
         assert [m["status"] for m in models.models(connection)].count("promoted") == 1
+    # A column turns out to be written after the call: what reads it goes, however well it ranks.
+    wiser = newer.model_copy(update={"model": newer.model.model_copy(update={"ignore": ("p.plan",)})})
+    gone = train(engine, wiser, now=now, any_volume=True)
+    assert (gone.decision, gone.in_use) == (RETIRED, None)
+    assert "it reads p.plan" in gone.reason
 
 
 def test_the_asset_says_why_and_its_checks_look_at_the_model_in_use(engine: Engine, tmp_path: Path) -> None:
