@@ -21,6 +21,7 @@ from functools import lru_cache
 from typing import Any
 
 from leadops.domain import firmographics
+from leadops.domain.placeholders import is_placeholder
 from leadops.playbook.model import Disqualifier, Group, Scorecard, Signal
 from leadops.terms import EventKind, EvidenceField, LeadState, Score, SignalPoints, Tier
 
@@ -67,7 +68,7 @@ def inputs_of(state: LeadState, enrichment: Mapping[str, EvidenceField], now: da
     size = firmographics.company_size(enriched("company_size"))
     return {
         "company_size": state.company_size if size is None else size,
-        "title": enriched("title") or state.title or enriched("title_level"),
+        "title": enriched("title") or _said(state.title) or enriched("title_level"),
         "title_level": enriched("title_level"),
         "domain": enriched("domain") or state.domain,
         "lead_source": None if state.source in ("", "(blank)") else state.source,
@@ -174,6 +175,10 @@ def applies(rule: Disqualifier, value: Any) -> bool:
     if rule.equals:
         return any(text == " ".join(entry.split()).casefold() for entry in rule.equals)
     return any(_whole_word(word).search(text) for word in rule.contains)
+
+
+def _said(text: str | None) -> str | None:
+    return None if text is None or is_placeholder(text) else text
 
 
 def _business_email(enriched: Any, state: LeadState) -> str | None:

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 
 from leadops.domain import suspicion
+from leadops.domain.placeholders import PLACEHOLDERS
 from leadops.errors import BadInput
 from leadops.playbook.model import EVIDENCE_PATHS, SLOT, SlotSpec, Template
 from leadops.terms import Draft, EvidenceField, LeadState, SlotValue
@@ -29,10 +30,11 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_PLACEHOLDERS = _words(
-    "n/a na none null nil unknown undefined test testing tester tbd xxx asdf qwerty anonymous blank no keine "
-    "kein aucun ninguno"
-) | {"not set", "not available", "not provided", "no company", "no name"}
+_PLACEHOLDERS = (
+    PLACEHOLDERS
+    | _words("test testing tester xxx asdf qwerty anonymous no keine kein aucun ninguno")
+    | {"no company", "no name"}
+)
 _NOT_FIRST_NAMES = _words(
     "mr mrs ms miss mx dr prof sir madam mme mlle herr frau hr fr sr sra dott ing dipl info admin sales "
     "support marketing office contact team webmaster postmaster user customer lead name firstname"

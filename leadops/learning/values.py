@@ -9,16 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-PLACEHOLDERS = frozenset(
-    {
-        "", "select", "n/a", "na", "n.a.", "none", "null", "nil", "nan", "(blank)", "blank", "(none)",
-        "(null)", "unknown", "(unknown)", "-", "--", "?", ".", "not available",
-        "not specified",
-        "not provided", "not set", "(not set)", "(not provided)", "undefined", "please select", "choose",
-        "tbd", "#n/a",
-    }
-)  # fmt: skip
-"""Texts (casefolded) with which forms, CRMs and spreadsheets say that nothing was said."""
+from leadops.domain.placeholders import PLACEHOLDERS
 
 MISSING = ""
 _NUMBER = re.compile(r"[-+]?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?([eE][-+]?\d{1,3})?")

@@ -53,6 +53,12 @@ def test_the_inputs_are_those_a_playbook_may_name():
     assert set(INPUTS) == SCORING_FIELDS
 
 
+@pytest.mark.parametrize("typed", ["Select", " please  SELECT ", "n/a", "-"])
+def test_what_a_form_says_where_nothing_was_chosen_is_no_title(typed):
+    state = replace(fold([event(1, EventKind.FORM_SUBMITTED)]), title=typed)
+    assert inputs_of(state, {}, NOW)["title"] is None
+
+
 def test_a_strong_lead_is_hot_and_the_reason_names_the_strongest_signals(scorecard):
     found = score(HOT, scorecard)
     assert found.tier is Tier.HOT

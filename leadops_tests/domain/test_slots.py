@@ -149,6 +149,8 @@ def test_whitespace_accents_and_final_punctuation_are_normalised(value: str, cle
         "-",
         "n/a",
         "None",
+        "Select",
+        " Please  select",
         "x" * 61,
         # links and addresses
         "http://evil.example",
