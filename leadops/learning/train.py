@@ -24,7 +24,7 @@ from leadops.learning.heads import Calibration, Head, Isotonic, Linear, Sigmoid,
 from leadops.learning.judge import Judgement, Labels, judge, log_loss
 from leadops.learning.model import Learned
 
-CODE = "1"
+CODE = "2"
 """Raised when the same examples would make another model."""
 TRAIN, CALIBRATE = 0.60, 0.15
 """Shares of those who converted, in the order of time; the rest is held out."""
