@@ -100,6 +100,17 @@ def test_equating_is_monotone_and_keeps_shares(seed: int) -> None:
         assert abs((made.total(p) >= threshold).mean() - (totals >= threshold).mean()) <= max(0.01, 1 / n)
 
 
+@pytest.mark.parametrize("shared", [[21.0], [20.0, 70.0], [40.0, 41.0, 59.0]])
+def test_where_the_scorecard_tells_nobody_apart_the_models_order_still_shows(shared: list[float]) -> None:
+    rng = np.random.default_rng(3)
+    totals, p = rng.choice(shared, 2000), rng.beta(1, 12, 2000)
+    found = equate(p, totals, (35.0, 60.0)).total(p)
+    assert len(np.unique(found)) > 1900
+    assert (np.diff(found[np.argsort(p)]) >= 0).all()
+    for threshold in (35.0, 60.0):
+        assert abs((found >= threshold).mean() - (totals >= threshold).mean()) <= 0.01
+
+
 def test_equal_probabilities_get_one_total() -> None:
     made = equate(np.array([0.1] * 50 + [0.2] * 50), np.linspace(0, 99, 100), (35.0, 60.0))
     totals = made.total(np.array([0.1, 0.2]))
