@@ -66,7 +66,7 @@ def equate(probabilities: Numbers, totals: Numbers, thresholds: Sequence[float])
 
 
 def _spread(totals: Numbers, thresholds: Sequence[float]) -> Numbers:
-    """Ascending ``totals``, those of one value spread evenly between the middles to its neighbours of the tier.
+    """Ascending ``totals``; those of one value spread evenly up to the middles to its neighbours in the tier.
 
     A tier's least and greatest: beyond as far as on their other side; its only value: over the whole tier.
     """
