@@ -54,6 +54,7 @@ def test_numpy_gives_the_same_scores(postgres_url: str) -> None:
     assert min(tiers.values()) > 0, "leads of every tier"
 
 
+@pytest.mark.full
 def test_the_model_says_what_scikit_learn_says(postgres_url: str) -> None:
     found = named(learned.measure(postgres_url, silent, count=200))
     assert set(found) == {"model_matrix", "model_one", "model_rows"}

@@ -30,6 +30,7 @@ def real_data() -> Path | None:
     return folder if all((folder / name).is_file() for name in (LEADS, DEALS)) else None
 
 
+@pytest.mark.full
 def test_a_made_history_switches_when_it_crosses_the_volume(engine: Engine, tmp_path: Path) -> None:
     source = made(tmp_path / "made", leads_a_month=[100, 200, 700, 700, 700], signal=1.2)
     months = list(replay(engine, load(PLAYBOOK).playbook, source, tmp_path / "work"))
