@@ -141,6 +141,8 @@ def _told(lead_id: str, s: Score, now: datetime) -> crm.Owed:
             "engagement": s.engagement,
             "disqualified": s.disqualified,
             "why": s.reason,
+            "scorecard": s.scorecard_version,
+            "learned": None if s.learned is None else asdict(s.learned),
             "at": now.isoformat(),
         },
     )
