@@ -219,7 +219,8 @@ class ParkedStory:
 class LeadStory:
     """Everything about one lead at ``at``. Lists run from the oldest on; ``score`` is the newest one.
 
-    ``not_enrolled`` says in words why no sequence runs (again), None where one runs or ran to its end.
+    ``not_enrolled`` says in words why no sequence runs (again), None where one runs or ran to its end;
+    ``not_asked`` why no provider of enrichment is asked about them.
     """
 
     at: datetime
@@ -228,6 +229,7 @@ class LeadStory:
     score: ScoreStory | None
     score_history: tuple[ScoreStory, ...]
     enrichment: tuple[KnownField, ...]
+    not_asked: str | None
     enrolments: tuple[EnrolmentStory, ...]
     not_enrolled: str | None
     touches: tuple[TouchStory, ...]
