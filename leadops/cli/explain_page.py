@@ -113,6 +113,8 @@ def _score(page: Page, story: LeadStory) -> None:
             f"the scorecard above alone says {learned.rules_total:g}"
         )
         page.table(((c.column, f"{c.log_odds:+.2f}", c.value) for c in learned.contributions), right=(1,))
+    if score.model_failed:
+        page.line(f"By the scorecard, because the model in use failed ({score.model_failed}).")
     page.line(f"scorecard {score.scorecard_version}, {moment(score.scored_at)} UTC", style="dim")
     for before in reversed(story.score_history[:-1]):
         page.line(f"before: {before.total:g}, {before.tier}, {moment(before.scored_at)} UTC")

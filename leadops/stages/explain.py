@@ -205,6 +205,7 @@ def _scores(connection: Connection, lead_id: str) -> tuple[ScoreStory, ...]:
             scored_at=r["scored_at"],
             signals=tuple(SignalPoints(**s) for s in r["signals"]),
             learned=_learned(r),
+            model_failed=r["model_failed"],
         )
         for r in rows(connection, _SCORES, lead=lead_id)
     )

@@ -51,7 +51,8 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class ScoreStory:
-    """``fit`` and ``engagement``: points of the two groups. ``disqualified``: the rule, where one applies."""
+    """``fit`` and ``engagement``: points of the two groups. ``disqualified``: the rule, where one applies.
+    ``model_failed``: the exception type, where a model should have scored and could not."""
 
     total: float
     tier: str
@@ -63,6 +64,7 @@ class ScoreStory:
     scored_at: datetime
     signals: tuple[SignalPoints, ...]
     learned: LearnedPart | None = None
+    model_failed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
