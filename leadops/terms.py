@@ -381,6 +381,7 @@ class Score:
     engagement: float = 0.0
     disqualified: str | None = None  # the name of the rule
     learned: LearnedPart | None = None  # None: the scorecard's own
+    model_failed: str | None = None  # the exception type, where a model should have scored and could not
 
 
 @dataclass(frozen=True, slots=True)

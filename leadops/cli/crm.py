@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,10 +22,17 @@ JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 @crm_app.command()
 def check(as_json: JsonOption = False) -> None:
-    """Ask the CRM something cheap. Exit code 2, and what to do, where it cannot be used."""
+    """Ask the CRM something cheap, and whether it has what the write-backs need.
+
+    Exit code 1: `leadops crm setup` has something to make. 2: it cannot be used, and what to do.
+    """
     crm = _crm()
     crm.check()
-    _say(crm.name, [], f"The CRM ({crm.name}) can be used.", as_json=as_json)
+    lacks = crm.lacks()
+    last = "Run `leadops crm setup`." if lacks else f"The CRM ({crm.name}) can be used."
+    _say({"crm": crm.name, "ok": not lacks, "lacks": lacks}, [*lacks, last], as_json=as_json)
+    if lacks:
+        raise typer.Exit(1)
 
 
 @crm_app.command()
@@ -34,7 +41,8 @@ def setup(as_json: JsonOption = False) -> None:
     crm = _crm()
     crm.check()
     done = crm.setup()
-    _say(crm.name, done, f"The CRM ({crm.name}) is ready.", as_json=as_json)
+    lines = [*done, f"The CRM ({crm.name}) is ready."]
+    _say({"crm": crm.name, "ok": True, "done": done}, lines, as_json=as_json)
 
 
 def _crm() -> CrmPort:
@@ -45,10 +53,10 @@ def _crm() -> CrmPort:
     return crm_of(found, load(found.playbook).playbook)
 
 
-def _say(name: str, done: list[str], last: str, *, as_json: bool) -> None:
+def _say(found: dict[str, Any], lines: list[str], *, as_json: bool) -> None:
     if as_json:
         from leadops.cli.shown import print_json
 
-        print_json({"crm": name, "ok": True, "done": done})
+        print_json(found)
         return
-    typer.echo("\n".join([*done, last]))
+    typer.echo("\n".join(lines))

@@ -113,12 +113,16 @@ def _score(page: Page, story: LeadStory) -> None:
             f"the scorecard above alone says {learned.rules_total:g}"
         )
         page.table(((c.column, f"{c.log_odds:+.2f}", c.value) for c in learned.contributions), right=(1,))
+    if score.model_failed:
+        page.line(f"By the scorecard, because the model in use failed ({score.model_failed}).")
     page.line(f"scorecard {score.scorecard_version}, {moment(score.scored_at)} UTC", style="dim")
     for before in reversed(story.score_history[:-1]):
         page.line(f"before: {before.total:g}, {before.tier}, {moment(before.scored_at)} UTC")
-    if story.enrichment:
+    if story.enrichment or story.not_asked:
         page.heading("Known beyond their own words")
         page.table((f.field, str(f.value), _told(f, story.at)) for f in story.enrichment)
+    if story.not_asked:
+        page.line(f"{_sentence(story.not_asked)}.")
 
 
 def _told(f: KnownField, at: datetime) -> str:
@@ -138,7 +142,11 @@ def _sequences(page: Page, story: LeadStory) -> None:
     for enrolment in story.enrolments:
         _sequence(page, enrolment)
     if story.not_enrolled:
-        page.line(f"{story.not_enrolled[0].upper()}{story.not_enrolled[1:]}.")
+        page.line(f"{_sentence(story.not_enrolled)}.")
+
+
+def _sentence(words: str) -> str:
+    return words[0].upper() + words[1:]
 
 
 def _sequence(page: Page, e: EnrolmentStory) -> None:

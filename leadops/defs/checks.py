@@ -80,6 +80,16 @@ PROPERTIES = (
         where abs(total - least(100, greatest(0, coalesce(100 * points / nullif(most, 0), 0)))) > 0.1""",
     ),
     Property(
+        "lead_scores",
+        "the_model_answers",
+        "No lead of the past day was left to the scorecard because the model in use failed (exception:lead).",
+        """select model_failed || ':' || lead_id as id from lead_scores
+        where model_failed is not null and scored_at > cast(:now as timestamptz) - interval '1 day'
+        and scored_at >= (select status_at from score_models where status = 'promoted')
+        order by scored_at desc""",
+        _WARN,
+    ),
+    Property(
         "enrolments",
         "live_ones_have_something_ahead",
         "A live enrolment has an open touch, a plan to come, or a time when it finishes.",

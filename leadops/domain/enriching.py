@@ -16,8 +16,9 @@ from typing import Any
 
 from leadops.domain.addresses import registrable_domain
 from leadops.domain.countries import country_code
+from leadops.domain.enrolling import GONE
 from leadops.domain.firmographics import TITLE_LEVELS, company_size
-from leadops.terms import EvidenceField, LeadState
+from leadops.terms import EvidenceField, ExitReason, LeadState
 
 FIELDS: Mapping[str, str] = {
     "company_name": "Name of the company, as the provider writes it",
@@ -192,13 +193,30 @@ def merge(order: Sequence[str], told: Mapping[str, Mapping[str, EvidenceField]])
     return merged
 
 
-def may_be_asked_about(state: LeadState, now: datetime, max_age: timedelta) -> bool:
-    """Whether anybody else is told of this lead: not of tests, nor of who has withdrawn, nor of leads so old
-    that they start nothing (an import would cost a month's budget).
+NOT_A_LEAD = "not_a_lead"
+
+
+def why_not_asked(
+    state: LeadState, now: datetime, max_age: timedelta, *, suppressed: bool, disqualified: bool
+) -> str | None:
+    """Why nobody else is told of this lead, None where they may be: an ExitReason, or NOT_A_LEAD.
+
+    Not of tests, nor of who is never written to again, nor of leads so old that they start nothing (an
+    import would cost a month's budget). ``disqualified``: by what is known before anybody is asked.
     """
-    if state.is_test or state.opted_out_at is not None or state.last_lead_at is None:
-        return False
-    return now - state.last_lead_at <= max_age
+    gone = next((s.reason for s in state.stops if s.reason in GONE), None)
+    for reason, holds in (
+        (ExitReason.TEST_OR_SPAM, state.is_test),
+        (gone or "", gone is not None),
+        (ExitReason.OPTED_OUT, state.opted_out_at is not None),
+        (ExitReason.SUPPRESSED, suppressed),
+        (ExitReason.DISQUALIFIED, disqualified),
+        (NOT_A_LEAD, state.last_lead_at is None),
+        (ExitReason.TOO_OLD, state.last_lead_at is not None and now - state.last_lead_at > max_age),
+    ):
+        if holds:
+            return str(reason)
+    return None
 
 
 def own_words(state: LeadState) -> frozenset[str]:

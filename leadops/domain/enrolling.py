@@ -49,7 +49,8 @@ class EnrolDecision:
 
 _LEAVE = EnrolDecision(Verdict.LEAVE)
 _ASKS_FOR_A_PERSON = frozenset({EventKind.DEMO_REQUESTED, EventKind.MESSAGE_RECEIVED})
-_GONE = frozenset({ExitReason.OPTED_OUT, ExitReason.COMPLAINED, ExitReason.BOUNCED, ExitReason.LEFT_COMPANY})
+GONE = frozenset({ExitReason.OPTED_OUT, ExitReason.COMPLAINED, ExitReason.BOUNCED, ExitReason.LEFT_COMPANY})
+"""Stops after which nobody is there to be written to."""
 
 
 def decide(
@@ -84,7 +85,7 @@ def decide(
         return EnrolDecision(Verdict.ENROL)
     # Somebody a person is already dealing with came back: nobody else will answer them.
     # Unless that person has done something about them since.
-    gone = any(s.reason in _GONE for s in state.stops)
+    gone = any(s.reason in GONE for s in state.stops)
     returned = bool(state.stops) and not gone and all(state.last_lead_at > s.at for s in state.stops)
     by_phone = reason is ExitReason.NO_ADDRESS and state.phone is not None
     # Who asks for a person within the cooldown gets one, though no second sequence.

@@ -93,7 +93,7 @@ def score(inputs: Mapping[str, Any], scorecard: Scorecard) -> Score:
     read = {field: canonical(field, inputs.get(field)) for field in fields_read(scorecard)}
     days = read.get(DAYS)
     earned = {s.name: decayed(points(s, read[s.field]), weight(s, days)) for s in scorecard.signals}
-    out = next((d.name for d in scorecard.disqualifiers if applies(d, read[d.field])), None)
+    out = _ruled_out(read, scorecard)
     groups = {
         group: capped(
             math.fsum(earned[s.name] for s in scorecard.signals if s.group == group), group, scorecard
@@ -119,6 +119,16 @@ def score(inputs: Mapping[str, Any], scorecard: Scorecard) -> Score:
         engagement=groups["engagement"],
         disqualified=out,
     )
+
+
+def ruled_out(inputs: Mapping[str, Any], scorecard: Scorecard) -> str | None:
+    """The name of the first disqualifier that applies to ``inputs`` (as in ``score``)."""
+    fields = {d.field for d in scorecard.disqualifiers}
+    return _ruled_out({field: canonical(field, inputs.get(field)) for field in fields}, scorecard)
+
+
+def _ruled_out(read: Mapping[str, Any], scorecard: Scorecard) -> str | None:
+    return next((d.name for d in scorecard.disqualifiers if applies(d, read[d.field])), None)
 
 
 @lru_cache(maxsize=64)

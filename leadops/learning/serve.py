@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -21,31 +22,40 @@ _AT_HAND: dict[str, Learned] = {}
 _MOST = 4
 
 
-def model_in_use(connection: Connection, playbook: Playbook) -> Learned | None:
-    """The promoted model; None where there is none, or it was equated to another scorecard than this one.
+def promoted_for(connection: Connection, playbook: Playbook) -> str | None:
+    """Version of the promoted model; None where there is none, or it was equated to another scorecard.
 
     A changed scorecard means other totals and thresholds: the rules score until the next training.
     """
-    if not playbook.model.enabled:
-        return None
-    found = models.promoted(connection)
-    if found is None or found[1] != playbook.scorecard.version:
-        return None
-    return loaded(connection, found[0])
+    found = models.promoted(connection) if playbook.model.enabled else None
+    return found[0] if found is not None and found[1] == playbook.scorecard.version else None
+
+
+def model_in_use(connection: Connection, playbook: Playbook) -> Learned | None:
+    """The promoted model, where there is one for this scorecard and it can be read."""
+    version = promoted_for(connection, playbook)
+    return None if version is None else loaded(connection, version)
 
 
 def loaded(connection: Connection, version: str) -> Learned | None:
     """A model by version, which says all about its content; None where it is not there or cannot be read."""
+    from leadops.learning.model import UnreadableModelError
+
+    try:
+        return _load(connection, version)
+    except UnreadableModelError:
+        return None  # of another version of leadops: the scorecard scores until the next training
+
+
+def _load(connection: Connection, version: str) -> Learned:
+    """Raises UnreadableModelError."""
     if version not in _AT_HAND:
         from leadops.learning.model import UnreadableModelError, model_from_json
 
         data = models.artifact(connection, version)
         if data is None:
-            return None
-        try:
-            made = model_from_json(data)
-        except UnreadableModelError:
-            return None  # of another version of leadops: the scorecard scores until the next training
+            raise UnreadableModelError("it is not there")
+        made = model_from_json(data)
         if len(_AT_HAND) >= _MOST:
             _AT_HAND.pop(next(iter(_AT_HAND)))
         _AT_HAND[version] = made
@@ -53,23 +63,24 @@ def loaded(connection: Connection, version: str) -> Learned | None:
 
 
 def taken_over(
-    connection: Connection, playbook: Playbook, by_rules: Mapping[str, Score], now: datetime
+    connection: Connection, playbook: Playbook, version: str, by_rules: Mapping[str, Score], now: datetime
 ) -> dict[str, Score]:
-    """The scores of these leads (lead_id -> the scorecard's) by the model in use; or as they were.
+    """The scores of these leads (lead_id -> the scorecard's) by the model of this version.
 
-    Whatever is wrong with a model, no lead waits for it: the scorecard's score then stands, and says so by
-    having no model's part.
+    Whatever is wrong with a model, no lead waits for it: the scorecard's score then stands and says so, by
+    the type of what went wrong (its words may hold a person's data).
     """
-    model = model_in_use(connection, playbook) if by_rules else None
-    if model is None:
-        return dict(by_rules)
     try:
         with connection.begin_nested():
-            return _by_model(connection, playbook, model, by_rules, now)
+            return _by_model(connection, playbook, _load(connection, version), by_rules, now)
     except DBAPIError:
         raise
-    except Exception:  # noqa: BLE001 - the scorecard needs no model
-        return dict(by_rules)
+    except Exception as error:  # noqa: BLE001 - the scorecard needs no model
+        failed = type(error).__name__
+        return {
+            i: s if s.disqualified is not None else replace(s, model_failed=failed)
+            for i, s in by_rules.items()
+        }
 
 
 def _by_model(

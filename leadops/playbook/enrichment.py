@@ -65,6 +65,11 @@ class Enrichment(Strict):
             raise ValueError("each provider stands in the waterfall once")
         return self
 
+    @property
+    def asks_others(self) -> bool:
+        """Whether anybody outside is asked at all."""
+        return any(source.provider != "offline" for source in self.waterfall)
+
     def age_days(self, source: EnrichmentSource) -> float:
         """How old an answer of this provider may get."""
         return self.cache_days if source.cache_days is None else source.cache_days

@@ -9,7 +9,6 @@ import os
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import cached_property
 from urllib.parse import urlsplit
 
@@ -32,6 +31,7 @@ from leadops.runtime.databases import databases_of
 from leadops.runtime.secrets import secret
 from leadops.settings import Settings
 from leadops.stages.beside import Beside, Inline, Threads
+from leadops.stages.enrich_whom import manners_of
 from leadops.stages.enriching import Enriching
 from leadops.stages.outreach import Outreach
 from leadops.store.engine import open_engine
@@ -63,9 +63,8 @@ class House:
         return Enriching(
             engine=self.engine,
             section=self.playbook.enrichment,
-            keyring=self.keyring,
+            manners=manners_of(self.playbook, self.keyring),
             providers=self.enrichment,
-            max_lead_age=timedelta(days=self.playbook.enrolment.max_age_days),
             beside=self.asking,
             fresh=self.fresh,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -17,7 +18,6 @@ from sqlalchemy import Connection, Engine
 from leadops.domain.enriching import (
     Pursuit,
     again_at,
-    may_be_asked_about,
     month_of,
     own_words,
     turn_had_not_come,
@@ -31,7 +31,7 @@ from leadops.stages.report import Report
 from leadops.store import enrichment as store
 from leadops.store import leads as all_leads
 from leadops.store.engine import transaction
-from leadops.store.evidence import to_json
+from leadops.store.evidence import Told, merged, to_json, told_in
 from leadops.terms import EvidenceField, LeadState
 
 _SOONER = 10
@@ -55,7 +55,8 @@ class _Lead:
 
 def enrich(house: Enriching, *, now: datetime, limit: int = 500) -> Report:
     """Enrich up to ``limit`` leads. Counts: enriched, fields, parked; of each provider that is asked
-    PROVIDER:asked, :found, :none, :later, :failed, :late, :cached, :no_budget. Amounts: cost_usd.
+    PROVIDER:asked, :found, :none, :later, :failed, :late, :cached, :no_budget; not_asked:WHY, of leads nobody
+    but the local ones is asked about (``enrich_whom.py``). Amounts: cost_usd.
 
     A provider that fails on one lead leaves it to the others, and to its own words; no first touch waits
     longer than ``deadline_seconds``.
@@ -70,7 +71,8 @@ def enrich(house: Enriching, *, now: datetime, limit: int = 500) -> Report:
     with transaction(house.engine) as connection:
         leads = _taken(connection, house, report, now=now, limit=limit, until=now + house.hold)
         stored = store.stored(connection, [lead.lead_id for lead in leads])
-        asking = _asking(house, leads, now, report)
+        not_asked = _not_asked(connection, house, leads, stored, now, report)
+        asking = _asking(house, leads, not_asked, now, report)
         asking.take(store.cached(connection, asking.keys))
     try:
         asking.run()
@@ -97,20 +99,12 @@ def _taken(
         lead = _Lead(row, None)
         found.append(lead)
         _read(house, lead, report)
-        report.count("parked" if lead.lead_id in report.parked else "enriched")
     return found
 
 
 def _read(house: Enriching, lead: _Lead, report: Report) -> None:
     """What each local provider finds, and what others would look up; one that fails leaves the rest."""
-
-    def tried(what: str, read: Callable[[], Any]) -> Any:
-        try:
-            return read()
-        except Exception as error:  # noqa: BLE001 - one provider on one lead must not hold up the others
-            report.parked[lead.lead_id] = f"enrich_{what}_{type(error).__name__}"
-            return None
-
+    tried = partial(_tried, lead, report)
     lead.state = state = tried("state", lambda: state_from_json(lead.row["state"]))
     if state is None:
         return
@@ -118,18 +112,65 @@ def _read(house: Enriching, lead: _Lead, report: Report) -> None:
         fields = tried(name, lambda p=provider: p.enrich(state))  # type: ignore[misc]
         lead.local |= {} if fields is None else {name: fields}
     lead.keys = tried("key", lambda: house.keys_of(state)) or {}
+    told = frozenset(name for fields in lead.local.values() for name in fields)
+    kept = {name: house.kept_as(key) for name, key in lead.keys.items()}
+    lead.pursuit = Pursuit(own_words(state) | told, kept)
 
 
-def _asking(house: Enriching, leads: Sequence[_Lead], now: datetime, report: Report) -> Asking:
+def _tried(lead: _Lead, report: Report, what: str, read: Callable[[], Any]) -> Any:
+    """None where it fails: one provider on one lead must not hold up the others."""
+    try:
+        return read()
+    except Exception as error:  # noqa: BLE001 - see above
+        report.parked[lead.lead_id] = f"enrich_{what}_{type(error).__name__}"
+        return None
+
+
+def _not_asked(
+    connection: Connection,
+    house: Enriching,
+    leads: Sequence[_Lead],
+    stored: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    now: datetime,
+    report: Report,
+) -> frozenset[str]:
+    """The leads that nobody is asked about, of those that somebody could be asked about."""
+    concerned: dict[str, tuple[LeadState, bool]] = {}
+    unclear = set()
+    for lead in leads:
+        if lead.state and lead.keys:
+            known = _known_before(house, lead, stored.get(lead.lead_id, {}), now)
+            out = _tried(lead, report, "whom", partial(house.manners.ruled_out, lead.state, known, now))
+            if out is None:
+                unclear.add(lead.lead_id)
+            concerned[lead.lead_id] = lead.state, bool(out)
+    reasons = house.manners.not_asked(connection, concerned, now)
+    for reason in reasons.values():
+        report.count(f"not_asked:{reason}")
+    return frozenset(reasons) | unclear
+
+
+def _known_before(
+    house: Enriching, lead: _Lead, had: Mapping[str, Mapping[str, Any]], now: datetime
+) -> dict[str, EvidenceField]:
+    """By the lead's own words as they are now, and by what was asked earlier about what it still is."""
+    told = [
+        told_in(row)
+        for name, row in had.items()
+        if name not in lead.local and not _is_over(row, name, lead, house)
+    ]
+    own = [Told(name, house.ranks[name], now, fields) for name, fields in lead.local.items()]
+    return merged([*told, *own])
+
+
+def _asking(
+    house: Enriching, leads: Sequence[_Lead], not_asked: Collection[str], now: datetime, report: Report
+) -> Asking:
     keys: dict[tuple[str, str], Key] = {}
     for lead in leads:
-        kept = {name: house.kept_as(key) for name, key in lead.keys.items()}
-        keys |= {(name, kept[name]): key for name, key in lead.keys.items()}
-        own = own_words(lead.state) if lead.state else frozenset()
-        told = frozenset(name for fields in lead.local.values() for name in fields)
-        lead.pursuit = Pursuit(own | told, kept)
-        if lead.state and not may_be_asked_about(lead.state, now, house.max_lead_age):
-            lead.pursuit.closed = dict.fromkeys(kept, False)
+        keys |= {(name, lead.pursuit.keys[name]): key for name, key in lead.keys.items()}
+        if lead.lead_id in not_asked:
+            lead.pursuit.closed = dict.fromkeys(lead.pursuit.keys, False)
     return Asking(house, {lead.lead_id: lead.pursuit for lead in leads}, keys, now, report)
 
 
@@ -251,6 +292,8 @@ def _later(
 def _go_on(
     connection: Connection, house: Enriching, finished: Sequence[store.Done], now: datetime, report: Report
 ) -> None:
+    for lead in finished:
+        report.count("parked" if lead.lead_id in report.parked else "enriched")
     report.pending = store.done(connection, finished, house.ranks)
     all_leads.park(connection, "enrich", report.parked, now=now)
     report.lead_ids |= {lead.lead_id for lead in finished}

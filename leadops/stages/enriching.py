@@ -20,6 +20,7 @@ from leadops.playbook.enrichment import Enrichment
 from leadops.providers.breaker import Breaker
 from leadops.providers.enrichment.port import EnrichmentPort, Key, LocalEnrichment, RemoteEnrichment
 from leadops.stages.beside import Beside, Inline
+from leadops.stages.enrich_whom import Manners
 from leadops.terms import EvidenceField, LeadState
 
 _HOLD_S = 5.0
@@ -40,16 +41,12 @@ class _Slots:
 
 @dataclass(frozen=True)
 class Enriching:
-    """What enrichment works with; one per process. ``clock``: monotonic seconds.
-
-    ``max_lead_age``: nobody is asked about older leads.
-    """
+    """What enrichment works with; one per process. ``clock``: monotonic seconds."""
 
     engine: Engine
     section: Enrichment
-    keyring: Keyring
+    manners: Manners
     providers: tuple[EnrichmentPort, ...]
-    max_lead_age: timedelta = timedelta(days=7)
     beside: Callable[[int], Beside] = lambda _at_once: Inline()
     fresh: Callable[[], str] = lambda: uuid.uuid4().hex
     clock: Callable[[], float] = time.monotonic
@@ -110,7 +107,7 @@ class Enriching:
 
     def kept_as(self, key: Key) -> str:
         """The key as it is stored: nobody can be read from it."""
-        return _digest(self.keyring, key.text) if key.is_personal else f"domain:{key.text}"
+        return _digest(self.manners.keyring, key.text) if key.is_personal else f"domain:{key.text}"
 
 
 def _digest(keyring: Keyring, text: str) -> str:

@@ -13,6 +13,7 @@ from leadops.domain.keys import Keyring
 from leadops.errors import LeadopsError
 from leadops.playbook.model import Playbook
 from leadops.stages import explain_words as words
+from leadops.stages.enrich_whom import manners_of
 from leadops.stages.explain_touches import touches_of
 from leadops.stages.story import (
     EnrolmentStory,
@@ -29,6 +30,7 @@ from leadops.stages.story import (
     to_json,
 )
 from leadops.store.engine import TEXTS, rows, sql, transaction
+from leadops.store.evidence import evidence_of
 from leadops.terms import LIVE_ENROLMENT_STATES, Contribution, LeadState, LearnedPart, SignalPoints
 
 __all__ = ["explain", "find_lead", "to_json"]
@@ -103,6 +105,7 @@ def explain(
             score=scores[-1] if scores else None,
             score_history=scores,
             enrichment=_enrichment(connection, own),
+            not_asked=_not_asked(connection, playbook, keyring, own, state, now),
             enrolments=enrolments,
             not_enrolled=_not_enrolled(lead, enrolments, parked),
             touches=touches_of(connection, own, playbook, keyring, now=now, touch_id=touch_id),
@@ -202,6 +205,7 @@ def _scores(connection: Connection, lead_id: str) -> tuple[ScoreStory, ...]:
             scored_at=r["scored_at"],
             signals=tuple(SignalPoints(**s) for s in r["signals"]),
             learned=_learned(r),
+            model_failed=r["model_failed"],
         )
         for r in rows(connection, _SCORES, lead=lead_id)
     )
@@ -239,6 +243,23 @@ def _enrichment(connection: Connection, lead_id: str) -> tuple[KnownField, ...]:
         ]
         used |= {name for name, _ in fields}
     return tuple(found)
+
+
+def _not_asked(
+    connection: Connection,
+    playbook: Playbook,
+    keyring: Keyring,
+    lead_id: str,
+    state: LeadState | None,
+    now: datetime,
+) -> str | None:
+    """Why no provider would be asked about them at ``now``, in words; None where one may, or none is used."""
+    if state is None or not playbook.enrichment.asks_others:
+        return None
+    manners = manners_of(playbook, keyring)
+    out = manners.ruled_out(state, evidence_of(connection, [lead_id])[lead_id], now)
+    reason = manners.not_asked(connection, {lead_id: (state, out)}, now).get(lead_id)
+    return reason and f"no provider is asked about them: {words.say_exit(reason)}"
 
 
 _ENROLMENTS = sql("select * from enrolments where lead_id = :lead order by enrolled_at, enrolment_id")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from leadops.domain.enriching import NOT_A_LEAD
 from leadops.terms import (
     LIVE_ENROLMENT_STATES,
     Channel,
@@ -67,6 +68,8 @@ EXIT_REASON: Mapping[ExitReason, str] = {
     ExitReason.TOO_OLD: "what they asked for is too long ago",
     ExitReason.COOLDOWN: "the last sequence is too short a time ago",
     ExitReason.TEST_OR_SPAM: "it is a test or spam",
+    ExitReason.DISQUALIFIED: "the scorecard rules them out",
+    ExitReason.REP_FIRST: "a rep has them from the first touch",
 }
 
 HANDOFF_REASON: Mapping[str, str] = {
@@ -94,7 +97,9 @@ def utc(at: datetime) -> str:
 
 
 def say_exit(code: str | None) -> str:
-    """An exit reason in words; a code of a later version as it is."""
+    """An exit reason (or why nobody is asked about a lead) in words; a code of a later version as it is."""
+    if code == NOT_A_LEAD:
+        return "they have not asked for anything"
     try:
         return EXIT_REASON[ExitReason(code or "")]
     except ValueError:

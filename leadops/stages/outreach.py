@@ -168,7 +168,8 @@ class _Batch:
         lease = timedelta(seconds=house.playbook.delivery.lease_seconds)
         with transaction(house.engine) as connection:
             claimed = touches.claim_due(connection, now=now, limit=limit, token=token, lease=lease)
-            report.mode = report.mode or mode_now(connection, house.playbook, now=now)
+            if claimed:
+                report.mode = report.mode or mode_now(connection, house.playbook, now=now)
         report.dispatches.count("claimed", len(claimed))
         self.left = self.left - len(claimed) if len(claimed) == limit else 0
         if not claimed:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from leadops.domain.fold import state_from_json
+from leadops.domain.modes import Scorer
 from leadops.domain.scoring import inputs_of
 from leadops.domain.scoring import score as decide
 from leadops.learning.serve import taken_over
 from leadops.playbook.model import Playbook
-from leadops.stages.modes import mode_now
+from leadops.stages.modes import model_that_scores
 from leadops.stages.report import Report
 from leadops.store import crm
 from leadops.store import leads as store
@@ -37,9 +38,10 @@ def score(
     *,
     now: datetime,
     limit: int = 500,
-    scorer: Literal["rules", "model"] | None = None,
+    scorer: Scorer | None = None,
 ) -> Report:
-    """Score up to ``limit`` leads. Counts: scored, unchanged, a tier, disqualified, by_model, parked.
+    """Score up to ``limit`` leads. Counts: scored, unchanged, a tier, disqualified, by_model, parked;
+    model_failed and model_failed:EXCEPTION, of leads left to the scorecard by the model's failure.
 
     ``scorer``: "model" asks the promoted model, where there is one; "rules" the scorecard alone; None: as the
     mode says.
@@ -57,8 +59,9 @@ def score(
             except Exception as error:  # noqa: BLE001 - one lead must not hold up the others
                 report.parked[lead["lead_id"]] = f"score_{type(error).__name__}"
                 report.count("parked")
-        if scored and (scorer or mode_now(connection, playbook, now=now).scorer) == "model":
-            scored = taken_over(connection, playbook, scored, now)
+        version = model_that_scores(connection, playbook, now=now, scorer=scorer) if scored else None
+        if version is not None:
+            scored = taken_over(connection, playbook, version, scored, now)
         changed = {
             i: s for i, s in scored.items() if i not in current or current[i]["inputs_hash"] != s.inputs_hash
         }
@@ -68,6 +71,10 @@ def score(
         store.park(connection, "score", report.parked, now=now)
         report.count("scored", len(changed))
         report.count("unchanged", len(scored) - len(changed))
+        for s in scored.values():
+            if s.model_failed is not None:
+                report.count("model_failed")
+                report.count(f"model_failed:{s.model_failed}")
         for s in changed.values():
             report.count(s.tier.value)
             report.count("disqualified", s.disqualified is not None)
@@ -113,6 +120,7 @@ def _row(lead_id: str, s: Score, now: datetime) -> dict[str, Any]:
         "scorecard_version": s.scorecard_version,
         "inputs_hash": s.inputs_hash,
         "reason": s.reason,
+        "model_failed": s.model_failed,
         "scored_at": now,
         **_learned(s.learned),
     }
@@ -141,6 +149,8 @@ def _told(lead_id: str, s: Score, now: datetime) -> crm.Owed:
             "engagement": s.engagement,
             "disqualified": s.disqualified,
             "why": s.reason,
+            "scorecard": s.scorecard_version,
+            "learned": None if s.learned is None else asdict(s.learned),
             "at": now.isoformat(),
         },
     )

@@ -51,7 +51,8 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class ScoreStory:
-    """``fit`` and ``engagement``: points of the two groups. ``disqualified``: the rule, where one applies."""
+    """``fit`` and ``engagement``: points of the two groups. ``disqualified``: the rule, where one applies.
+    ``model_failed``: the exception type, where a model should have scored and could not."""
 
     total: float
     tier: str
@@ -63,6 +64,7 @@ class ScoreStory:
     scored_at: datetime
     signals: tuple[SignalPoints, ...]
     learned: LearnedPart | None = None
+    model_failed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,8 @@ class ParkedStory:
 class LeadStory:
     """Everything about one lead at ``at``. Lists run from the oldest on; ``score`` is the newest one.
 
-    ``not_enrolled`` says in words why no sequence runs (again), None where one runs or ran to its end.
+    ``not_enrolled`` says in words why no sequence runs (again), None where one runs or ran to its end;
+    ``not_asked`` why no provider of enrichment is asked about them.
     """
 
     at: datetime
@@ -228,6 +231,7 @@ class LeadStory:
     score: ScoreStory | None
     score_history: tuple[ScoreStory, ...]
     enrichment: tuple[KnownField, ...]
+    not_asked: str | None
     enrolments: tuple[EnrolmentStory, ...]
     not_enrolled: str | None
     touches: tuple[TouchStory, ...]

@@ -33,9 +33,14 @@ def told(connection: Connection, lead_ids: Iterable[str]) -> dict[str, list[Told
     """lead_id -> what each provider has said; every lead is named."""
     found: dict[str, list[Told]] = {i: [] for i in lead_ids}
     for row in rows(connection, _TOLD, ids=sorted(found)):
-        fields = {name: from_json(f) for name, f in row["fields"].items()}
-        found[row["lead_id"]].append(Told(row["provider"], row["rank"], row["enriched_at"], fields))
+        found[row["lead_id"]].append(told_in(row))
     return found
+
+
+def told_in(row: Mapping[str, Any]) -> Told:
+    """A row of ``enrichments``."""
+    fields = {name: from_json(f) for name, f in row["fields"].items()}
+    return Told(row["provider"], row["rank"], row["enriched_at"], fields)
 
 
 def evidence_of(connection: Connection, lead_ids: Sequence[str]) -> dict[str, dict[str, EvidenceField]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +25,12 @@ _JUDGED = sql(
         coalesce(metrics -> 'since', '[]'::jsonb)
         || cast(:judged as jsonb)) where version = :version""",
     judged=JSON,
+)
+_FAILURES = sql(
+    """select model_failed as failure, count(distinct lead_id) as leads, max(scored_at) as last_at
+    from lead_scores where model_failed is not null and scored_at > :since
+        and scored_at >= (select status_at from score_models where status = 'promoted')
+    group by model_failed order by leads desc, failure"""
 )
 _LOCK = sql("select pg_advisory_xact_lock(hashtextextended('leadops score_models', 0))")
 _ROWS = sql(
@@ -57,6 +64,20 @@ def earned(connection: Connection) -> bool | None:
     if promoted(connection) is not None:
         return True
     return False if one_value(connection, _ANY) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """``leads`` left to the scorecard by one type of exception of the model in use, the last one then."""
+
+    failure: str
+    leads: int
+    last_at: datetime
+
+
+def failures(connection: Connection, *, since: datetime) -> list[Failure]:
+    """Of the model in use, since ``since`` and since it came into use; most leads first."""
+    return [Failure(**r) for r in rows(connection, _FAILURES, since=since)]
 
 
 def artifact(connection: Connection, version: str) -> Mapping[str, Any] | None:

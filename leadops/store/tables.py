@@ -247,9 +247,15 @@ lead_scores = Table(
     Column("rules_total", Float, comment="What the scorecard alone says, where a model scored"),
     Column("probability", Float, comment="Of the outcome, as the model says"),
     Column("contributions", JSONB, comment="[{column, value, log_odds}], the largest first"),
+    Column("model_failed", Text, comment="Exception type, where the model in use should have scored"),
     _stamp("scored_at", "When", nullable=False),
     CheckConstraint(_one_of("tier", Tier), name="tier"),
     Index("ix_lead_scores_lead_id_scored_at", "lead_id", "scored_at"),
+    Index(
+        "ix_lead_scores_model_failed",
+        "scored_at",
+        postgresql_where=text("model_failed is not null"),
+    ),
     comment="Every score ever given, with its points; the newest is the current one",
 )
 

@@ -21,6 +21,7 @@ from leadops.providers.crm.port import RawRow
 from leadops.providers.crm.records import Position
 from leadops.providers.enrichment.offline import OfflineEnrichment
 from leadops.stages.enrich import enrich
+from leadops.stages.enrich_whom import manners_of
 from leadops.stages.enriching import Enriching
 from leadops.stages.fold import fold_pending
 from leadops.stages.ingest import ingest
@@ -66,7 +67,7 @@ def settle(engine: Engine, playbook: Playbook, now: datetime) -> int:
     by_model = 0
     while fold_pending(engine, playbook, KEYRING, now=now, limit=1000).did:
         pass
-    enriching = Enriching(engine, playbook.enrichment, KEYRING, (OfflineEnrichment(),))
+    enriching = Enriching(engine, playbook.enrichment, manners_of(playbook, KEYRING), (OfflineEnrichment(),))
     while enrich(enriching, now=now, limit=1000).did:
         pass
     while (report := score(engine, playbook, now=now, limit=1000)).did:

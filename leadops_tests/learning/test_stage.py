@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,16 +13,23 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from leadops.cli import standing
+from leadops.defs import checks
+from leadops.defs.checks import PROPERTIES, offenders
+from leadops.defs.show import described
 from leadops.learning import serve
 from leadops.playbook.loader import load
 from leadops.playbook.model import Playbook
 from leadops.providers.crm.port import RawRow
+from leadops.stages.enrich import enrich
+from leadops.stages.fold import fold_pending
 from leadops.stages.ingest import ingest
 from leadops.stages.model_health import health
+from leadops.stages.score import score
 from leadops.stages.train import KEPT, NOT_TRAINED, PROMOTED, REJECTED, RETIRED, train
 from leadops.store import models
 from leadops.store.engine import transaction
-from leadops_tests.house import PLAYBOOK, TUESDAY, wire
+from leadops_tests.house import PLAYBOOK, TUESDAY, World, house_of, wire
 from leadops_tests.learning.months import KEYRING, settle
 
 START = TUESDAY - timedelta(days=120)
@@ -169,7 +177,6 @@ def test_the_asset_says_why_and_its_checks_look_at_the_model_in_use(engine: Engi
     import dagster as dg
 
     from leadops.definitions import build_defs
-    from leadops_tests.house import house_of
 
     playbook = playbook_with(model_above=100)
     loaded = load(PLAYBOOK)
@@ -194,17 +201,63 @@ def test_the_asset_says_why_and_its_checks_look_at_the_model_in_use(engine: Engi
     assert healthy.drift
 
 
-def test_a_model_that_fails_holds_no_lead_up(engine: Engine) -> None:
+@pytest.fixture
+def broken(engine: Engine, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    """A promoted model whose artifact does not work any more; it was promoted a moment ago."""
     playbook = playbook_with()
-    end = come(engine, playbook, START, 75, law=1)
-    report = train(engine, playbook, now=end + timedelta(days=21), any_volume=True)
+    now = datetime.now(UTC)
+    come(engine, playbook, now - timedelta(days=96), 75, law=1)
+    report = train(engine, playbook, now=now, any_volume=True)
     assert report.decision == PROMOTED, report.reason
     with transaction(engine) as connection:
-        connection.exec_driver_sql(
-            "update score_models set artifact = jsonb_set(artifact, '{columns,0,kind}', '\"another\"')"
-        )
+        connection.exec_driver_sql(f"update score_models set artifact = {request.param}")
     serve._AT_HAND.clear()
-    come(engine, playbook, end + timedelta(days=22), 2, law=1)
-    newest = rows(engine, "select model_version from lead_scores order by scored_at desc limit 10")
+    loaded = replace(load(PLAYBOOK), playbook=playbook)
+    yield World(house_of(engine, tmp_path, loaded=loaded), tmp_path, now)
+    serve._AT_HAND.clear()
+
+
+UNEVALUATED = ("jsonb_set(artifact, '{columns,0,kind}', '\"another\"')", "KeyError")
+UNREADABLE = ("jsonb_set(artifact, '{format}', '0')", "UnreadableModelError")
+
+
+@pytest.mark.parametrize(
+    ("broken", "failure"), [UNEVALUATED, UNREADABLE], indirect=["broken"], ids=["evaluated", "read"]
+)
+def test_a_model_that_fails_holds_no_lead_up_and_is_not_silent(
+    broken: World, failure: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, h = broken, broken.house
+    (answers,) = (p for p in PROPERTIES if p.name == "the_model_answers")
+    assert offenders(h, answers) == []
+    world.later(minutes=1)
+    world.post(
+        wire("form_submitted", "anna@acme.example", at=world.now),
+        wire("form_submitted", "ben@acme.example", at=world.now),
+        wire("form_submitted", "eve@competitor.example", at=world.now),
+    )
+    fold_pending(h.engine, h.playbook, h.keyring, now=world.now)
+    enrich(h.enriching, now=world.now)
+    report = score(h.engine, h.playbook, now=world.now)
+    assert report.counts["scored"] == 3
+    assert report.counts["by_model"] == 0
+    # Whom the scorecard rules out is its own in any case.
+    assert (report.counts["model_failed"], report.counts[f"model_failed:{failure}"]) == (2, 2)
+    assert described(report, 0.1)["did/model_failed"] == 2
+    newest = world.rows("select model_version, model_failed from lead_scores order by scored_at desc limit 3")
     assert {r["model_version"] for r in newest} == {None}
-    serve._AT_HAND.clear()
+    assert sorted(str(r["model_failed"]) for r in newest) == sorted(["None", failure, failure])
+
+    monkeypatch.setattr(checks, "now", lambda: world.now)
+    leads = world.rows("select lead_id from leads where email in ('anna@acme.example', 'ben@acme.example')")
+    assert sorted(offenders(h, answers)) == sorted(f"{failure}:{r['lead_id']}" for r in leads)
+    assert answers.severity.value == "WARN"
+    monkeypatch.setattr("leadops.runtime.wiring.open_house", lambda _settings: h)
+    standing.status()
+    assert f"The model failed ({failure}) on 2 leads of the last 24 h" in capsys.readouterr().out
+
+    # Another one in its place has done nothing wrong yet.
+    with transaction(h.engine) as connection:
+        at = (world.now + timedelta(minutes=1)).isoformat()
+        connection.exec_driver_sql(f"update score_models set status_at = '{at}'")
+    assert offenders(h, answers) == []

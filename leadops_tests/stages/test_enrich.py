@@ -15,16 +15,21 @@ import pytest
 from sqlalchemy import Engine
 
 from leadops.domain.fold import state_from_json
+from leadops.playbook.model import Disqualifier
 from leadops.providers.enrichment.apollo import Apollo
 from leadops.providers.enrichment.port import Answer, Found
 from leadops.sandbox.enrichment import ApolloSandbox, Company, Directory, Person
 from leadops.stages.enrich import enrich, spending
+from leadops.stages.enrich_whom import Manners
 from leadops.stages.enriching import Enriching, personal_keys
 from leadops.stages.explain import explain
+from leadops.stages.report import Report
 from leadops.stages.score import score
 from leadops.store import enrichment as store
+from leadops.store import suppressions
 from leadops.store.engine import transaction
 from leadops.store.status import oldest_pending
+from leadops.terms import LeadState
 from leadops_tests.house import DEMO, TUESDAY, World, wire
 from leadops_tests.sandbox.serving import served
 from leadops_tests.stages.enriching import Scripted, arrive, ask, asking_world, folded, known_of, source
@@ -129,9 +134,96 @@ def test_nobody_is_told_of_tests_of_who_withdrew_or_of_leads_that_start_nothing(
         wire("form_submitted", "dan@acme.com"),
     )
     folded(world)
-    ask(world)
+    said = ask(world)
     assert provider.lookups == [["dan@acme.com"]]
+    assert not_asked(said) == {"test_or_spam": 1, "too_old": 1, "opted_out": 1}
     assert again_at(world) is None
+
+
+def not_asked(said: Report) -> dict[str, int]:
+    return {k.partition(":")[2]: n for k, n in said.counts.items() if k.startswith("not_asked:")}
+
+
+def told_of(world: World, address: str) -> str | None:
+    h = world.house
+    lead = world.one("select lead_id from leads where email = :address", address=address)
+    return explain(h.engine, h.playbook, h.keyring, lead, world.now).not_asked
+
+
+def test_nobody_is_told_of_who_must_not_be_contacted(made: Made) -> None:
+    """By hand as an address or a whole company; by a complaint, or mail that came back."""
+    provider, company = Scripted(), Scripted("self_hosted", by_domain=True)
+    provider.knows = {CAT: FULL}
+    world = made(provider, company)
+    key = world.house.keyring
+    by_hand = {str(key.email(ANNA)): "address", str(key.domain("rival.com")): "domain"}
+    with transaction(world.house.engine) as connection:
+        suppressions.suppress(connection, by_hand, reason="asked_on_the_phone", actor="ana", now=world.now)
+    arrive(world, ANNA, "eve@rival.com", "dan@lost.com", "fay@angry.com")
+    world.post(
+        wire("email_bounced", "dan@lost.com", at=world.now, properties={"bounce": "hard"}),
+        wire("email_complained", "fay@angry.com", at=world.now),
+    )
+    arrive(world, CAT)
+    said = ask(world)
+    assert provider.lookups == [[CAT]]
+    assert company.lookups == []
+    assert not_asked(said) == {"suppressed": 2, "bounced": 1, "complained": 1}
+    assert known_of(world, ANNA)["domain"] == "acme.com"  # what their own words say is read all the same
+    assert told_of(world, CAT) is None
+    assert told_of(world, ANNA) == (
+        "no provider is asked about them: the lead or their company must not be contacted"
+    )
+
+
+def test_whom_the_scorecard_rules_out_by_what_is_known_is_not_looked_up(made: Made) -> None:
+    """By their own words at once; by what a provider said the last time, when they come again."""
+    provider = Scripted(tells=frozenset({"industry"}))
+    second = Scripted("self_hosted", frozenset({"company_size"}), by_domain=True)
+    world = made(provider, second)
+    card = world.house.playbook.scorecard
+    out = (
+        *card.disqualifiers,
+        Disqualifier(name="competitor", field="domain", equals=("acme.com",)),
+        Disqualifier(name="industry", field="industry", contains=("casino",)),
+    )
+    house = dataclasses.replace(
+        world.house.enriching,
+        manners=dataclasses.replace(
+            world.house.enriching.manners, scorecard=card.model_copy(update={"disqualifiers": out})
+        ),
+    )
+    provider.knows = {CAT: {"industry": "Casino"}}
+    arrive(world, ANNA, CAT)
+    said = ask(world, house)
+    assert provider.lookups == [[CAT]]
+    assert not_asked(said) == {"disqualified": 1}
+    assert second.lookups == [["other.org"]]
+    world.later(days=40)  # what was said is no longer fresh
+    arrive(world, CAT, title="Dealer")
+    said = ask(world, house)
+    assert not_asked(said) == {"disqualified": 1}
+    assert len(provider.lookups) == 1
+
+
+def test_a_lead_nobody_can_make_out_is_not_looked_up_and_holds_up_nobody(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = Scripted()
+    world = made(provider)
+    arrive(world, ANNA, CAT)
+
+    def ruled_out(self: Manners, state: LeadState, *given: Any) -> bool:
+        if ANNA in state.emails:
+            raise ValueError(ANNA)
+        return False
+
+    monkeypatch.setattr(Manners, "ruled_out", ruled_out)
+    said = ask(world)
+    assert provider.lookups == [[CAT]]
+    assert list(said.parked.values()) == ["enrich_whom_ValueError"]
+    assert (said.counts["enriched"], said.counts["parked"]) == (1, 1)
+    assert world.one("select count(*) from leads where pending_score") == 2
 
 
 def test_twenty_five_leads_are_three_requests_over_the_wire(made: Made) -> None:

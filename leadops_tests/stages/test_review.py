@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from leadops.domain.mail import dated, digest_of
 from leadops.errors import LeadopsError, UsageError
 from leadops.stages.modes import mode_now
 from leadops.stages.review import approve, reject, show, waiting
+from leadops.stages.score import score
 from leadops.stages.settle import reconcile
 from leadops.store import reviews, runners, touches
 from leadops.store.engine import transaction
@@ -277,6 +278,30 @@ def test_in_auto_nobody_is_asked(engine: Engine, tmp_path: Path) -> None:
 def mode_of(world: World) -> Any:
     with transaction(world.house.engine) as connection:
         return mode_now(connection, world.house.playbook, now=world.now)
+
+
+@pytest.mark.parametrize("setting", ["auto", "by_volume"])
+def test_the_mode_is_asked_for_only_where_it_decides_something(
+    engine: Engine, tmp_path: Path, setting: str
+) -> None:
+    """A tick with nothing due asks nothing of it; a batch to score asks once which model is promoted."""
+    world = World(house_of(engine, tmp_path, loaded=in_mode(setting)), tmp_path)
+    asked: list[str] = []
+
+    def note(*given: Any) -> None:
+        asked.extend(word for word in ("score_models", "became_lead_at >") if word in given[2])
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        assert send(world).mode is None
+        score(engine, world.house.playbook, now=world.now)
+        assert asked == []
+        demo(world, 1)
+        process(world)
+        assert asked == ["score_models"]
+        assert send(world).mode is not None
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
 
 
 def test_by_volume_counts_who_became_a_lead_in_thirty_days(engine: Engine, tmp_path: Path) -> None:

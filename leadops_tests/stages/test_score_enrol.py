@@ -51,6 +51,18 @@ def test_a_score_is_kept_with_the_points_that_make_it(world: World) -> None:
     assert world.one("select score, tier from leads") == {"score": score["total"], "tier": "hot"}
 
 
+def test_the_crm_is_told_who_they_are_what_they_did_and_who_scored(world: World) -> None:
+    world.post(wire("demo_requested", **DEMO))
+    world.run()
+    kept = world.one("select total, tier, fit, engagement, disqualified, scorecard_version from lead_scores")
+    told = world.one("select payload from crm_writebacks where kind = 'score'")
+    assert {name: told[name] for name in ("total", "tier", "fit", "engagement", "disqualified")} == {
+        name: kept[name] for name in ("total", "tier", "fit", "engagement", "disqualified")
+    }
+    assert kept["fit"] > 0
+    assert (told["scorecard"], told["learned"]) == (kept["scorecard_version"], None)
+
+
 def test_the_same_inputs_add_no_score_and_new_engagement_does(world: World) -> None:
     world.post(wire("form_submitted", **DEMO))
     world.run()

@@ -18,7 +18,7 @@ from leadops.providers.crm.hubspot_client import Client
 from leadops.providers.crm.hubspot_events import SOURCE
 from leadops.providers.crm.hubspot_poll import Poller
 from leadops.providers.crm.hubspot_read import Owners
-from leadops.providers.crm.hubspot_setup import check, set_up
+from leadops.providers.crm.hubspot_setup import check, lacks, set_up
 from leadops.providers.crm.hubspot_write import Writer
 from leadops.providers.crm.port import CrmPort, Poll, Writeback, WritebackResult
 
@@ -80,6 +80,10 @@ class HubSpot(CrmPort):
     def check(self) -> None:
         """As the port says: one cheap call."""
         check(self._client)
+
+    def lacks(self) -> list[str]:
+        """As the port says: properties, four calls."""
+        return lacks(self._client)
 
     def setup(self) -> list[str]:
         """As the port says: properties of contacts, and the action id of tasks, notes and emails."""

@@ -29,7 +29,13 @@ CONTACT_PROPERTIES = (
     _property(LEAD_ID, "leadops: lead", "string", "text"),
     _property("leadops_score", "leadops: score", "number", "number"),
     _property("leadops_tier", "leadops: tier", "enumeration", "select", options=_TIERS),
+    _property("leadops_fit", "leadops: points for who they are", "number", "number"),
+    _property("leadops_engagement", "leadops: points for what they did", "number", "number"),
+    _property("leadops_disqualified", "leadops: in no sequence because of", "string", "text"),
     _property("leadops_score_reason", "leadops: why this score", "string", "textarea"),
+    _property("leadops_scored_by", "leadops: scored by", "string", "text"),
+    _property("leadops_probability", "leadops: chance to convert, 0 to 1", "number", "number"),
+    _property("leadops_rules_score", "leadops: what the scorecard alone says", "number", "number"),
     _property("leadops_scored_at", "leadops: scored at", "datetime", "date"),
     _property("leadops_sequence_state", "leadops: sequence", "string", "text"),
     _property("leadops_exit_reason", "leadops: why the sequence ended", "string", "text"),
@@ -56,6 +62,18 @@ def check(client: Client) -> None:
         results_of(client.get(path, {"limit": "1"}), path)
     except CallError as error:
         raise explained(error) from None
+
+
+def lacks(client: Client) -> list[str]:
+    """What the write-backs need and is not there, a sentence each. Raises UsageError."""
+    try:
+        wanted = {"contacts": [each["name"] for each in CONTACT_PROPERTIES]}
+        wanted |= {object_type: [ACTION_ID] for object_type in TRACKED}
+        known = {object_type: _known(client, object_type) for object_type in wanted}
+    except CallError as error:
+        raise explained(error) from None
+    found = ((kind, [name for name in names if name not in known[kind]]) for kind, names in wanted.items())
+    return [f"HubSpot's {kind} have no {', '.join(names)}." for kind, names in found if names]
 
 
 def explained(error: CallError) -> UsageError:

@@ -46,12 +46,7 @@ def contact_changes(item: Writeback, now: int) -> dict[str, str]:
     at = iso(moment_of(item) or now)
     given = item.payload
     if item.kind == "score":
-        return {
-            "leadops_score": _number(given.get("total")),
-            "leadops_tier": str(given.get("tier") or ""),
-            "leadops_score_reason": str(given.get("why") or "")[:LONGEST],
-            "leadops_scored_at": at,
-        }
+        return {**_score(given), "leadops_scored_at": at}
     if item.kind == "enrolment":
         reason = str(given.get("reason") or "")
         withdrawn = {"leadops_opted_out": "true"} if reason in _WITHDRAWN else {}
@@ -62,6 +57,23 @@ def contact_changes(item: Writeback, now: int) -> dict[str, str]:
             **withdrawn,
         }
     return {}
+
+
+def _score(given: Mapping[str, Any]) -> dict[str, str]:
+    """Empty text clears a property: whoever is scored by the rules again has no chance of a model's left."""
+    learned = given.get("learned") or {}
+    scorer = f"model {learned['model_version']}" if learned else f"scorecard {given.get('scorecard') or ''}"
+    return {
+        "leadops_score": _number(given.get("total")),
+        "leadops_tier": str(given.get("tier") or ""),
+        "leadops_fit": _number(given.get("fit")),
+        "leadops_engagement": _number(given.get("engagement")),
+        "leadops_disqualified": str(given.get("disqualified") or ""),
+        "leadops_score_reason": str(given.get("why") or "")[:LONGEST],
+        "leadops_scored_by": scorer.rstrip(),
+        "leadops_probability": _number(learned.get("probability")),
+        "leadops_rules_score": _number(learned.get("rules_total")),
+    }
 
 
 def _number(value: Any) -> str:

@@ -44,7 +44,9 @@ class Writeback:
     """One thing to tell the CRM. ``crm_ids`` are (source, id) pairs of the lead there.
 
     ``kind``: touch, score, enrolment, or task (something a rep must do). ``contact``: email, name, company
-    where known, for a CRM that has to make the contact first.
+    where known, for a CRM that has to make the contact first. A score's payload: total, tier, fit,
+    engagement, disqualified (the rule's name or None), why, scorecard (its version), learned (a
+    ``LearnedPart`` or None), at.
     """
 
     dedupe_key: str
@@ -85,6 +87,13 @@ class CrmPort(ABC):
     @abstractmethod
     def check(self) -> None:
         """Raise UsageError, saying what to do, where the configuration cannot work."""
+
+    def lacks(self) -> list[str]:
+        """What the write-backs need and ``setup`` would make, a sentence each.
+
+        Raises UsageError, saying what to do, where that cannot be read.
+        """
+        return []
 
     def setup(self) -> list[str]:
         """Make in the CRM what the write-backs need; what was done or found, a sentence each. Repeatable.

@@ -18,12 +18,30 @@ from leadops_tests.sandbox.serving import served
 def test_it_makes_what_is_missing_and_finds_it_again() -> None:
     account = Account()
     first, again = account.crm.setup(), account.crm.setup()
-    assert sum(said.startswith("Made the contact property leadops_") for said in first) == 9
+    assert sum(said.startswith("Made the contact property leadops_") for said in first) == 15
     assert all(said.startswith("Found ") for said in again)
-    assert len(again) == 12
+    assert len(again) == 18
     for kind in ("tasks", "notes", "emails"):
         assert account.portal.properties[kind]["leadops_action_id"].has_unique_value
     assert account.problems() == []
+
+
+def test_what_is_missing_is_said_before_a_write_back_meets_it() -> None:
+    """An account set up before a property was thought of."""
+    account = Account()
+    assert [said.split(" have ")[0] for said in account.crm.lacks()] == [
+        "HubSpot's contacts",
+        "HubSpot's tasks",
+        "HubSpot's notes",
+        "HubSpot's emails",
+    ]
+    account.crm.setup()
+    assert account.crm.lacks() == []
+    for name in ("leadops_fit", "leadops_scored_by"):
+        del account.portal.properties["contacts"][name]
+    assert account.crm.lacks() == ["HubSpot's contacts have no leadops_fit, leadops_scored_by."]
+    account.crm.setup()
+    assert account.crm.lacks() == []
 
 
 def test_an_account_without_unique_properties_on_activities_is_told_so() -> None:
@@ -69,14 +87,18 @@ def hubspot(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
 
 
 def test_the_command_sets_up_and_checks(hubspot: HubSpotSandbox) -> None:
-    assert run("crm", "check").stdout == "The CRM (hubspot) can be used.\n"
+    before = run("crm", "check")
+    assert before.exit_code == 1
+    assert before.stdout.splitlines()[-1] == "Run `leadops crm setup`."
+    assert "leadops_fit, leadops_engagement, leadops_disqualified" in before.stdout
     found = read("crm", "setup")
     assert (found["crm"], found["ok"]) == ("hubspot", True)
     assert "leadops_score" in hubspot.portal.properties["contacts"]
     again = run("crm", "setup")
     assert again.exit_code == 0
     assert again.stdout.splitlines()[-1] == "The CRM (hubspot) is ready."
-    assert json.loads(run("crm", "check", "--json").stdout) == {"crm": "hubspot", "ok": True, "done": []}
+    assert run("crm", "check").stdout == "The CRM (hubspot) can be used.\n"
+    assert json.loads(run("crm", "check", "--json").stdout) == {"crm": "hubspot", "ok": True, "lacks": []}
 
 
 def test_the_command_says_what_is_wrong(hubspot: HubSpotSandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,6 +157,34 @@ def test_of_several_scores_the_last_one_stands(account: Account) -> None:
     assert known["leadops_lead_id"] == "led_1"
 
 
+def test_a_score_says_who_they_are_what_they_did_and_who_scored() -> None:
+    account = Account()
+    account.crm.setup()
+    contact = account.contact()
+    learned = {"model_version": "m-7", "probability": 0.125, "rules_total": 41.5, "contributions": []}
+    told = {"fit": 30.5, "engagement": 11, "disqualified": None, "scorecard": "2026-2"}
+
+    def stands() -> dict[str, str | None]:
+        known = account.portal.get("contacts", contact).properties
+        names = ("fit", "engagement", "disqualified", "scored_by", "probability", "rules_score")
+        return {name: known.get(f"leadops_{name}") or None for name in names}
+
+    of_both = {"fit": "30.5", "engagement": "11", "disqualified": None}
+    asked = len(account.wire.asks)
+    account.crm.write([score(1, contact, **told, learned=learned)])
+    assert len(account.wire.asks) - asked == 2  # the contact is read, then written: nothing more
+    assert stands() == of_both | {"scored_by": "model m-7", "probability": "0.125", "rules_score": "41.5"}
+
+    later = "2026-03-03T16:00:00Z"
+    account.crm.write([score(2, contact, at=later, **(told | {"disqualified": "competitor"}))])
+    by_rules = {"scored_by": "scorecard 2026-2", "probability": None, "rules_score": None}
+    assert stands() == of_both | {"disqualified": "competitor"} | by_rules
+
+    account.crm.write([score(3, contact, at="2026-03-03T17:00:00Z", **told)])
+    assert stands() == of_both | by_rules
+    assert account.problems() == []
+
+
 def test_a_lead_unknown_to_hubspot_is_made_once(account: Account) -> None:
     contact = {"email": "Nia@Acme.example", "name": "Nia van New", "company": "Acme"}
     items = [

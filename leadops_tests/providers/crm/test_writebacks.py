@@ -27,6 +27,20 @@ def keys(folder: Path, name: str = "writebacks.jsonl") -> list[object]:
     return [line["dedupe_key"] for line in lines(folder / name)]
 
 
+def test_a_score_is_told_whole(tmp_path: Path) -> None:
+    """What HubSpot has as properties stands in the line, the model's reasons too."""
+    learned = {
+        "model_version": "m-7",
+        "probability": 0.125,
+        "rules_total": 41.5,
+        "contributions": [{"column": "p.plan", "value": "team", "log_odds": 0.4}],
+    }
+    told = {"total": 50, "fit": 30.5, "engagement": 11, "disqualified": None, "learned": learned}
+    FilesCrm(tmp_path).write([Writeback("score:1", "score", "lead_1", (), told)])
+    (line,) = lines(tmp_path / "writebacks.jsonl")
+    assert line["payload"] == told
+
+
 def outcomes(results: list[WritebackResult]) -> list[Outcome]:
     return [r.outcome for r in results]
 

@@ -296,6 +296,7 @@ def upgrade() -> None:
     sa.Column('rules_total', sa.Float(), nullable=True, comment='What the scorecard alone says, where a model scored'),
     sa.Column('probability', sa.Float(), nullable=True, comment='Of the outcome, as the model says'),
     sa.Column('contributions', postgresql.JSONB(astext_type=sa.Text()), nullable=True, comment='[{column, value, log_odds}], the largest first'),
+    sa.Column('model_failed', sa.Text(), nullable=True, comment='Exception type, where the model in use should have scored'),
     sa.Column('scored_at', sa.DateTime(timezone=True), nullable=False, comment='When'),
     sa.CheckConstraint("tier in ('cold', 'hot', 'warm')", name=op.f('ck_lead_scores_tier')),
     sa.ForeignKeyConstraint(['lead_id'], ['leads.lead_id'], name=op.f('fk_lead_scores_lead_id')),
@@ -303,6 +304,7 @@ def upgrade() -> None:
     comment='Every score ever given, with its points; the newest is the current one'
     )
     op.create_index('ix_lead_scores_lead_id_scored_at', 'lead_scores', ['lead_id', 'scored_at'], unique=False)
+    op.create_index('ix_lead_scores_model_failed', 'lead_scores', ['scored_at'], unique=False, postgresql_where=sa.text('model_failed is not null'))
     op.create_table('replies',
     sa.Column('event_id', sa.Text(), nullable=False),
     sa.Column('lead_id', sa.Text(), nullable=True),
@@ -423,6 +425,7 @@ def downgrade() -> None:
     op.drop_table('touches')
     op.drop_index('ix_replies_lead_id', table_name='replies')
     op.drop_table('replies')
+    op.drop_index('ix_lead_scores_model_failed', table_name='lead_scores', postgresql_where=sa.text('model_failed is not null'))
     op.drop_index('ix_lead_scores_lead_id_scored_at', table_name='lead_scores')
     op.drop_table('lead_scores')
     op.drop_index('ix_lead_keys_lead_id', table_name='lead_keys')
