@@ -339,32 +339,56 @@ class EvidenceField:
 
 @dataclass(frozen=True, slots=True)
 class SignalPoints:
-    """One scorecard signal of one lead: what was seen, what it earned."""
+    """One scorecard signal of one lead: what was seen, what it earned.
+
+    ``words``: which rule earned it, for a person. ``days``, ``half_life_days``: where points have decayed.
+    """
 
     signal: str
     value: str
     points: float
     max_points: float
     group: str = "fit"
+    words: str = ""
+    days: float | None = None
+    half_life_days: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreLine:
+    """What one thing gave to a total of 0..100, or took from it. ``points``: to a tenth."""
+
+    words: str
+    points: float
 
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What one column of a lead adds to a model's log-odds, against the mean of those it learned from."""
+    """What one column of a lead adds to a model's log-odds, against the mean of those it learned from.
+
+    ``points``: its part of the total on the scorecard's 0..100 (``learning/model.py``).
+    """
 
     column: str
     value: str
     log_odds: float
+    points: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class LearnedPart:
-    """What a model had to do with a score. ``rules_total``: what the scorecard alone would have said."""
+    """What a model had to do with a score. ``rules_total``: what the scorecard alone would have said.
+
+    ``total``: what the model says of the moment they came in, on the scorecard's 0..100; ``start``: what it
+    says of a lead like the mean of those it learned from.
+    """
 
     model_version: str
     probability: float
     rules_total: float
     contributions: tuple[Contribution, ...]  # the largest first
+    start: float
+    total: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +405,7 @@ class Score:
     engagement: float = 0.0
     disqualified: str | None = None  # the name of the rule
     learned: LearnedPart | None = None  # None: the scorecard's own
+    attainable: float = 100.0  # the scorecard's points that make 100
     model_failed: str | None = None  # the exception type, where a model should have scored and could not
 
 

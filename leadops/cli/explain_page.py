@@ -12,10 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from leadops.cli.shown import console, moment
+from leadops.domain.score_words import tenths
 from leadops.stages.story import EnrolmentStory, EventStory, KnownField, LeadStory, TouchStory
-from leadops.terms import Gate
+from leadops.terms import Gate, ScoreLine, TouchState
 
 MAX_EVENTS = 30
+_OVER = frozenset({TouchState.CANCELLED, TouchState.FAILED})
 
 
 def show(story: LeadStory) -> None:
@@ -75,7 +77,7 @@ def _who(page: Page, story: LeadStory) -> None:
         page.line(f"A lead since {moment(who.became_lead_at)} UTC{day}; source: {source}.")
     else:
         page.line("Not a lead yet: nothing was asked for.")
-    score = "not scored" if who.score is None else f"{who.tier}, {who.score:g} points"
+    score = "not scored" if who.score is None else f"{who.tier}, {tenths(who.score):g} points"
     page.line(f"{score}; owner: {who.owner or 'nobody'}{'; a test record' if who.is_test else ''}")
     for stop in who.stops:
         page.line(f"Automation is over: {stop}", style="bold")
@@ -99,30 +101,33 @@ def _score(page: Page, story: LeadStory) -> None:
     if score is None:
         page.line("None yet.")
         return
-    page.line(f"{score.total:g}, {score.tier}: {score.reason}")
-    page.line(f"Who they are earns {score.fit:.3g} points, what they did {score.engagement:.3g}.")
+    page.line(f"{score.shown:g}, {score.tier}: {score.reason}")
     if score.disqualified:
         page.line(f"In no sequence, whatever the points: {score.disqualified}.", style="bold")
-    page.table(
-        ((s.signal, f"{s.points:.3g} of {s.max_points:g}", s.group, s.value) for s in score.signals),
-        right=(1,),
-    )
     if (learned := score.learned) is not None:
-        page.line(
-            f"model {learned.model_version}: {learned.probability:.1%} likely to convert; "
-            f"the scorecard above alone says {learned.rules_total:g}"
-        )
-        page.table(((c.column, f"{c.log_odds:+.2f}", c.value) for c in learned.contributions), right=(1,))
+        page.line(f"Learned from earlier leads, {learned.probability:.1%} likely to convert:")
+        _lines(page, score.learned_lines, score.shown)
+        page.line("By the scorecard alone it would be:")
+    if score.attainable != 100:
+        page.line(f"{score.attainable:g} of the scorecard's points make 100.")
+    _lines(page, score.lines, tenths(score.total if learned is None else learned.rules_total))
+    page.line(f"Who they are counts {score.fit:.3g} points, what they did {score.engagement:.3g}.")
     if score.model_failed:
         page.line(f"By the scorecard, because the model in use failed ({score.model_failed}).")
-    page.line(f"scorecard {score.scorecard_version}, {moment(score.scored_at)} UTC", style="dim")
+    model = f"model {learned.model_version}, " if learned else ""
+    page.line(f"{model}scorecard {score.scorecard_version}, {moment(score.scored_at)} UTC", style="dim")
     for before in reversed(story.score_history[:-1]):
-        page.line(f"before: {before.total:g}, {before.tier}, {moment(before.scored_at)} UTC")
+        page.line(f"before: {before.shown:g}, {before.tier}, {moment(before.scored_at)} UTC")
     if story.enrichment or story.not_asked:
         page.heading("Known beyond their own words")
         page.table((f.field, str(f.value), _told(f, story.at)) for f in story.enrichment)
     if story.not_asked:
         page.line(f"{_sentence(story.not_asked)}.")
+
+
+def _lines(page: Page, lines: Iterable[ScoreLine], total: float) -> None:
+    rows = [(f"{line.points:+g}" if line.points else "0", line.words) for line in lines]
+    page.table([*rows, (f"{total:g}", "together")], right=(0,), indent=4)
 
 
 def _told(f: KnownField, at: datetime) -> str:
@@ -150,7 +155,7 @@ def _sentence(words: str) -> str:
 
 
 def _sequence(page: Page, e: EnrolmentStory) -> None:
-    raised = f" (began as {e.tier_at_enrolment})" if e.tier != e.tier_at_enrolment else ""
+    raised = f" ({e.raised})" if e.raised else ""
     page.line(f"{e.tier}{raised}, variant {e.variant}, since {moment(e.enrolled_at)} UTC: {e.words}")
     page.line(f"source {e.source}, from {e.mailbox}", indent=4)
     page.line(
@@ -176,7 +181,8 @@ def _touch(page: Page, t: TouchStory) -> None:
         page.line(f"due {moment(t.due_at)} UTC{first}{_why(t.why)}", indent=5)
     if t.error:
         page.line(f"The gates could not be looked at: {t.error}", indent=5)
-    page.table((_gate(g, t.decided_by) for g in t.gates), indent=5)
+    if t.state not in _OVER:  # what would hold it now says nothing of why it ended
+        page.table((_gate(g, t.decided_by) for g in t.gates), indent=5)
     if t.draft:
         page.table(((s.slot, s.value, f"from {s.evidence}") for s in t.draft.slots), indent=5)
     sent = _ids(t.message_id, f"{t.provider} {t.provider_ref or ''}".strip() if t.provider else None)
@@ -192,7 +198,8 @@ def _why(why: Mapping[str, Any]) -> str:
     if why.get("zone"):
         said.append(f"window {why.get('window')} in {why['zone']} ({why.get('zone_basis')})")
     if why.get("moved_by"):
-        said.append(f"moved by {', '.join(map(str, why['moved_by']))}")
+        moved = ", ".join(str(rule).replace("_", " ") for rule in why["moved_by"])
+        said.append(f"moved by {moved}")
     return f": {', '.join(said)}" if said else ""
 
 

@@ -6,7 +6,6 @@ import csv
 import json
 import sys
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +13,7 @@ import typer
 
 from leadops.cli import import_job as job
 from leadops.cli.import_ import MappingOption, SpecOption
+from leadops.cli.shown import parse_moment
 from leadops.errors import UsageError
 from leadops.providers.crm.port import RawRow
 from leadops.providers.crm.records import Position
@@ -44,7 +44,7 @@ def score(
     spec: SpecOption = None,
     at: Annotated[
         str | None,
-        typer.Option(help="As of this moment (ISO, with offset); unset: now. For points that decay."),
+        typer.Option(help="As of this moment, ISO 8601 (without offset: UTC); unset: now. For decay."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON, on stderr.")] = False,
 ) -> None:
@@ -64,7 +64,7 @@ def score(
     book = loader.load(playbook or settings().playbook).playbook
     card, model = book.scorecard, _model(by, book)
     rows = _rows(file, mapping, spec)
-    found = score_rows(rows, card, now=_moment(at), model=model)
+    found = score_rows(rows, card, now=parse_moment("--at", at), model=model)
     with _output(out) as stream:
         _write(stream, rows, found, (*_ADDED, *BY_MODEL) if model else _ADDED)
     tiers = {str(t): int(n) for t, n in found.scores["tier"].value_counts().sort_index().items()}
@@ -127,18 +127,6 @@ def _rows(file: Path, mapping: Path | None, spec: str | None) -> list[RawRow]:
     known, shown = job.choose_mapping(file, mapping)
     chosen = job.choose_spec(known, shown, file.name, spec)
     return [row for rows, _, _ in job.batches(file, chosen, Position(), 10_000) for row in rows]
-
-
-def _moment(given: str | None) -> datetime:
-    if given is None:
-        return datetime.now(UTC)
-    try:
-        found = datetime.fromisoformat(given)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise UsageError("at", f"--at {given}: write a moment with its offset, e.g. 2026-03-02T09:00+00:00")
-    return found.astimezone(UTC)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from leadops.dashboard.moments import Clock
 from leadops.dashboard.operations import LeadPage
 from leadops.dashboard.shell import View, choice, show
 from leadops.dashboard.timeline import Entry
+from leadops.domain.score_words import tenths
 
 MAX_ENTRIES = 400
 _ORDERS = {"newest": "Newest first", "oldest": "Oldest first"}
@@ -111,7 +112,7 @@ def _head(page: LeadPage, clock: Clock) -> Markup:
     who = page.story.who
     chips = [m.tier(who.tier)]
     if who.score is not None:
-        chips.append(m.chip(f"{who.score:g} points"))
+        chips.append(m.chip(f"{tenths(who.score):g} points"))
     if who.is_test:
         chips.append(m.chip("test record", "warn"))
     if who.stops:
@@ -165,15 +166,21 @@ def _pairs(*pairs: tuple[str, Markup | str | None]) -> Markup:
 
 def _score(page: LeadPage, clock: Clock) -> Iterator[Markup]:
     score = page.story.score
-    yield m.heading("Score", f"{score.total:g} of 100, {score.tier}" if score else None)
+    yield m.heading("Score", f"{score.shown:g} of 100, {score.tier}" if score else None)
     if score is None:
         yield m.hint("Not scored yet.")
         return
     yield m.tag("p", score.reason, data_reason="score", style="margin:.1rem 0 .3rem")
+    if score.learned_lines:
+        learned = (
+            m.row(m.cell(f"{line.points:+g}", side="right", kind="lo-nowrap"), m.cell(line.words))
+            for line in score.learned_lines
+        )
+        yield m.table([("Points", "right"), ("Learned from earlier leads", "left")], learned, name="learned")
     rows = (
         m.row(
             m.cell(s.signal.replace("_", " ")),
-            m.cell(s.value),
+            m.cell(s.words or s.value),
             m.cell(s.group),
             m.cell(f"{s.points:.3g} of {s.max_points:g}", side="right", name="points", kind="lo-nowrap"),
             m.cell(_bar(s.points, s.max_points)),
@@ -187,7 +194,7 @@ def _score(page: LeadPage, clock: Clock) -> Iterator[Markup]:
         name="score",
     )
     before = "".join(
-        f"; before: {s.total:g}, {s.tier}, {clock.at(s.scored_at)}"
+        f"; before: {s.shown:g}, {s.tier}, {clock.at(s.scored_at)}"
         for s in reversed(page.story.score_history[:-1][-3:])
     )
     said = f"Scorecard {score.scorecard_version}, {clock.at(score.scored_at)} {clock.short()}{before}"
@@ -202,7 +209,7 @@ def _bar(points: float, most: float) -> Markup:
 def _sequences(page: LeadPage, clock: Clock) -> Iterator[Markup]:
     yield m.heading("Sequences")
     for e in page.story.enrolments:
-        raised = f" (began as {e.tier_at_enrolment})" if e.tier != e.tier_at_enrolment else ""
+        raised = f" ({e.raised})" if e.raised else ""
         yield _pairs(
             ("Sequence", f"{e.tier}{raised}, variant {e.variant}, version {e.sequence_version}"),
             ("Since", clock.at(e.enrolled_at)),

@@ -69,15 +69,16 @@ PROPERTIES = (
     Property(
         "lead_scores",
         "points_add_up",
-        "A score is the sum of its signals' points over what they could earn.",
+        "A score is what its groups earned of what makes 100, and no group counts more than its signals.",
         """select score_id as id from (
-            select s.score_id, coalesce(s.rules_total, s.total) as total,
-                coalesce(sum((p->>'points')::float), 0) as points,
-                sum((p->>'max_points')::float) as most
+            select s.score_id, coalesce(s.rules_total, s.total) as total, s.fit, s.engagement, s.attainable,
+                coalesce(sum((p->>'points')::float) filter (where p->>'group' = 'fit'), 0) as of_fit,
+                coalesce(sum((p->>'points')::float) filter (where p->>'group' = 'engagement'), 0) as of_acts
             from lead_scores s left join lateral jsonb_array_elements(s.signals) p on true
             group by s.score_id
         ) summed
-        where abs(total - least(100, greatest(0, coalesce(100 * points / nullif(most, 0), 0)))) > 0.1""",
+        where abs(total - least(100, greatest(0, 100 * (fit + engagement) / attainable))) > 0.1
+        or fit > of_fit + 0.001 or engagement > of_acts + 0.001""",
     ),
     Property(
         "lead_scores",

@@ -28,13 +28,15 @@ def take_over(
     version: str,
     probability: float,
     total: float,
+    start: float,
     rules_then: float,
     contributions: Sequence[Contribution],
 ) -> Score:
     """The model's score of a lead.
 
     ``rules``: the scorecard's now; ``rules_then``: its total on what the model read; ``total``: the model's,
-    on the scorecard's scale (0..100). A lead the scorecard rules out keeps the scorecard's score.
+    on the scorecard's scale (0..100), ``start``: what it says there of the mean of earlier leads. A lead the
+    scorecard rules out keeps the scorecard's score.
     """
     if rules.disqualified is not None:
         return rules
@@ -50,13 +52,13 @@ def take_over(
         tier=tier,
         inputs_hash=digest,
         reason=_reason(found, tier, kept, since, rules.total),
-        learned=LearnedPart(version, round(probability, 9), rules.total, kept),
+        learned=LearnedPart(version, round(probability, 9), rules.total, kept, start, total),
     )
 
 
 def _reason(total: float, tier: Tier, parts: Sequence[Contribution], since: float, by_rules: float) -> str:
     """What pulls most, in the order of its weight; never a number a rep could not place."""
-    what = ", ".join(f"{_said(p)} {'raises' if p.log_odds > 0 else 'lowers'} it" for p in parts[:_NAMED])
+    what = ", ".join(f"{said(p)} {'raises' if p.log_odds > 0 else 'lowers'} it" for p in parts[:_NAMED])
     moved = f"; {since:+.0f} for what came since" if abs(since) >= 0.5 else ""
     learned = what or "like the mean of earlier leads"
     return (
@@ -65,7 +67,9 @@ def _reason(total: float, tier: Tier, parts: Sequence[Contribution], since: floa
     )
 
 
-def _said(part: Contribution) -> str:
-    name = part.column.removeprefix("p.").replace("points.", "the points for ").replace("_", " ")
+def said(part: Contribution) -> str:
+    """What was seen, in a few words."""
+    name = part.column.removeprefix("p.").replace("points.", "the points for ")
+    name = name.replace("_", " ").replace(".", " ")
     value = part.value if len(part.value) <= _LETTERS else f"{part.value[: _LETTERS - 1]}…"
     return f"{name} {value}" if value else f"no {name}"

@@ -15,7 +15,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -92,7 +92,9 @@ def score(inputs: Mapping[str, Any], scorecard: Scorecard) -> Score:
     """
     read = {field: canonical(field, inputs.get(field)) for field in fields_read(scorecard)}
     days = read.get(DAYS)
-    earned = {s.name: decayed(points(s, read[s.field]), weight(s, days)) for s in scorecard.signals}
+    matches = {s.name: _match(s, read[s.field]) for s in scorecard.signals}
+    left = {s.name: weight(s, days) for s in scorecard.signals}
+    earned = {s.name: decayed(matches[s.name][0], left[s.name]) for s in scorecard.signals}
     out = _ruled_out(read, scorecard)
     groups = {
         group: capped(
@@ -100,7 +102,8 @@ def score(inputs: Mapping[str, Any], scorecard: Scorecard) -> Score:
         )
         for group in GROUPS
     }
-    total = rounded(100 * math.fsum(groups.values()) / attainable(scorecard))
+    most = attainable(scorecard)
+    total = rounded(100 * math.fsum(groups.values()) / most)
     tier = Tier.COLD if out else tier_of(total, scorecard)
     if not any(s.half_life_days and earned[s.name] > 0 for s in scorecard.signals):
         # Another day changes nothing: no new score for it.
@@ -109,7 +112,15 @@ def score(inputs: Mapping[str, Any], scorecard: Scorecard) -> Score:
         total=total,
         tier=tier,
         signals=tuple(
-            SignalPoints(s.name, _shown(read[s.field]), earned[s.name], s.max_points, s.group)
+            SignalPoints(
+                s.name,
+                _shown(read[s.field]),
+                earned[s.name],
+                s.max_points,
+                s.group,
+                _rule(s, read[s.field], matches[s.name][1]),
+                *((days, s.half_life_days) if earned[s.name] > 0 and left[s.name] < 1 else ()),
+            )
             for s in scorecard.signals
         ),
         scorecard_version=scorecard.version,
@@ -118,6 +129,7 @@ def score(inputs: Mapping[str, Any], scorecard: Scorecard) -> Score:
         fit=groups["fit"],
         engagement=groups["engagement"],
         disqualified=out,
+        attainable=most,
     )
 
 
@@ -225,26 +237,54 @@ def canonical(field: str, value: Any) -> Any:
 
 def points(signal: Signal, value: Any) -> float:
     """What a (canonical) value earns by the best matching rule, before any decay."""
+    return _match(signal, value)[0]
+
+
+_Match = tuple[float, str | float | None]
+"""Points, and the word, value or threshold that earned them; None where no rule matches."""
+
+
+def _match(signal: Signal, value: Any) -> _Match:
     if value is None:
-        return signal.missing
+        return signal.missing, None
     if signal.equals:
         wanted = _shown(value).casefold()
-        hits = [p for key, p in signal.equals.items() if key.strip().casefold() == wanted]
-    elif signal.contains:
+        hits = [key for key in signal.equals if key.strip().casefold() == wanted]
+        return _best(signal.equals, hits, signal.otherwise)
+    if signal.contains:
         text = _shown(value).casefold()
-        hits = [p for word, p in signal.contains.items() if _whole_word(word).search(text)]
-    else:
-        return _at_least(signal, value)
-    return max(hits, default=signal.otherwise)
-
-
-def _at_least(signal: Signal, value: Any) -> float:
+        hits = [word for word in signal.contains if _whole_word(word).search(text)]
+        return _best(signal.contains, hits, signal.otherwise)
     try:
         number = float(value)
     except ValueError:  # text where a number was expected: as good as not known
-        return signal.missing
-    reached = [threshold for threshold in signal.at_least if number >= threshold]
-    return signal.at_least[max(reached)] if reached else signal.otherwise
+        return signal.missing, None
+    reached = max((threshold for threshold in signal.at_least if number >= threshold), default=None)
+    return (signal.otherwise, None) if reached is None else (signal.at_least[reached], reached)
+
+
+def _best(rules: Mapping[str, float], hits: Sequence[str], otherwise: float) -> _Match:
+    best = max(hits, key=lambda hit: rules[hit], default=None)
+    return (otherwise, None) if best is None else (rules[best], best)
+
+
+_UNNAMED = ", which no rule names"
+
+
+def _rule(signal: Signal, value: Any, matched: str | float | None) -> str:
+    """Which rule earned the points, for a rep: title 'VP Sales' has 'vp'."""
+    name = signal.field.replace("_", " ")
+    if value is None:
+        return f"{name} not known"
+    if signal.contains:
+        what = f"{name} '{_clipped(value)}'"
+        return f"{what}{_UNNAMED}" if matched is None else f"{what} has '{matched}'"
+    phrase = f"no {name}" if value == 0 and signal.field != DAYS else _phrase(signal.field, value)
+    if signal.equals:
+        return f"{phrase}{_UNNAMED}" if matched is None else phrase
+    if matched is not None:
+        return phrase if matched == value else f"{phrase} ({_shown(matched)} or more)"
+    return phrase if value == 0 else f"{phrase} (fewer than {_shown(min(signal.at_least))})"
 
 
 @lru_cache(maxsize=2048)

@@ -28,12 +28,14 @@ class UnreadableModelError(ValueError):
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """``probability`` of the outcome; ``total``: 0..100 as the scorecard counts; ``raw`` log-odds before
-    calibration, which are ``base`` plus the sum of ``contributions``, the largest first."""
+    calibration, which are ``base`` plus the sum of ``contributions``, the largest first. ``start``: the total
+    at ``base``; the contributions' points lead from there to ``total``."""
 
     probability: float
     total: float
     raw: float
     base: float
+    start: float
     contributions: tuple[Contribution, ...]
 
 
@@ -89,6 +91,8 @@ class Learned:
         raw = base + adds.sum(axis=1)
         probability = self.calibration.probability(raw)
         totals = np.round(self.equated.total(probability), 6)
+        start = float(self._total(np.array([base]))[0])
+        points = self._in_points(adds, base, start, totals)
         order = np.argsort(-np.abs(adds), axis=1, kind="stable")
         names = [c.name for c in self.columns]
         return [
@@ -97,14 +101,33 @@ class Learned:
                 float(totals[n]),
                 float(raw[n]),
                 base,
+                start,
                 tuple(
-                    Contribution(names[c], key_of(row.get(names[c])), float(adds[n, c]))
+                    Contribution(names[c], key_of(row.get(names[c])), float(adds[n, c]), float(points[n, c]))
                     for c in order[n].tolist()
                     if adds[n, c] != 0.0
                 ),
             )
             for n, row in enumerate(rows)
         ]
+
+    def _total(self, raw: Numbers) -> Numbers:
+        return self.equated.total(self.calibration.probability(raw))
+
+    def _in_points(self, adds: Numbers, base: float, start: float, totals: Numbers) -> Numbers:
+        """rows x columns: the way from ``start`` to each total, shared out among the columns.
+
+        The scale is bent, so what a column is worth depends on the others. All that raises and all that
+        lowers share the way as two (the mean of who goes first, so that neither passes the ends of the
+        scale), and within each every column has its share by log-odds.
+        """
+        raises, lowers = np.maximum(adds, 0.0), np.minimum(adds, 0.0)
+        up, down = raises.sum(axis=1), lowers.sum(axis=1)
+        highest, lowest = self._total(base + up), self._total(base + down)
+        gained = ((highest - start) + (totals - lowest)) / 2
+        lost = ((lowest - start) + (totals - highest)) / 2
+        found: Numbers = raises * _over(gained, up) + lowers * _over(lost, down)
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; every number finite."""
@@ -121,6 +144,12 @@ class Learned:
             "reference": dict(self.reference),
             "about": dict(self.about),
         }
+
+
+def _over(points: Numbers, log_odds: Numbers) -> Numbers:
+    """rows x 1: points per log-odds, none where there are none to share out by."""
+    found: Numbers = np.divide(points, log_odds, out=np.zeros_like(points), where=log_odds != 0)[:, None]
+    return found
 
 
 def model_from_json(data: Mapping[str, Any]) -> Learned:

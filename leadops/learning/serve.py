@@ -99,6 +99,7 @@ def _by_model(
             version=model.version,
             probability=said.probability,
             total=said.total,
+            start=said.start,
             rules_then=asked[lead_id].rules,
             contributions=said.contributions,
         )

@@ -14,6 +14,7 @@ from leadops.errors import LeadopsError
 from leadops.playbook.model import Playbook
 from leadops.stages import explain_words as words
 from leadops.stages.enrich_whom import manners_of
+from leadops.stages.explain_score import scores_of
 from leadops.stages.explain_touches import touches_of
 from leadops.stages.story import (
     EnrolmentStory,
@@ -31,7 +32,7 @@ from leadops.stages.story import (
 )
 from leadops.store.engine import TEXTS, rows, sql, transaction
 from leadops.store.evidence import evidence_of
-from leadops.terms import LIVE_ENROLMENT_STATES, Contribution, LeadState, LearnedPart, SignalPoints
+from leadops.terms import LIVE_ENROLMENT_STATES, LeadState
 
 __all__ = ["explain", "find_lead", "to_json"]
 
@@ -94,8 +95,8 @@ def explain(
         connection.execute(_SNAPSHOT)
         lead = _followed(connection, lead_id)
         own = lead["lead_id"]
-        scores = _scores(connection, own)
-        enrolments = _enrolments(connection, own)
+        scores = scores_of(connection, own)
+        enrolments = _enrolments(connection, own, scores)
         parked = _parked(connection, own)
         state = _state(lead)
         return LeadStory(
@@ -189,35 +190,6 @@ def _identity(connection: Connection, lead_id: str) -> Identity:
     )
 
 
-_SCORES = sql("select * from lead_scores where lead_id = :lead order by scored_at, score_id desc")
-
-
-def _scores(connection: Connection, lead_id: str) -> tuple[ScoreStory, ...]:
-    return tuple(
-        ScoreStory(
-            total=r["total"],
-            tier=r["tier"],
-            fit=r["fit"],
-            engagement=r["engagement"],
-            disqualified=r["disqualified"],
-            reason=r["reason"],
-            scorecard_version=r["scorecard_version"],
-            scored_at=r["scored_at"],
-            signals=tuple(SignalPoints(**s) for s in r["signals"]),
-            learned=_learned(r),
-            model_failed=r["model_failed"],
-        )
-        for r in rows(connection, _SCORES, lead=lead_id)
-    )
-
-
-def _learned(row: Mapping[str, Any]) -> LearnedPart | None:
-    if row["model_version"] is None:
-        return None
-    parts = tuple(Contribution(**c) for c in row["contributions"] or ())
-    return LearnedPart(row["model_version"], row["probability"], row["rules_total"], parts)
-
-
 _ENRICHED = sql("select * from enrichments where lead_id = :lead order by rank, provider")
 
 
@@ -265,10 +237,18 @@ def _not_asked(
 _ENROLMENTS = sql("select * from enrolments where lead_id = :lead order by enrolled_at, enrolment_id")
 
 
-def _enrolments(connection: Connection, lead_id: str) -> tuple[EnrolmentStory, ...]:
-    same = [name for name in EnrolmentStory.__dataclass_fields__ if name != "words"]
+def _enrolments(
+    connection: Connection, lead_id: str, scores: Sequence[ScoreStory]
+) -> tuple[EnrolmentStory, ...]:
+    same = [name for name in EnrolmentStory.__dataclass_fields__ if name not in ("words", "raised")]
     return tuple(
-        EnrolmentStory(**{name: r[name] for name in same}, words=words.say_enrolment(r))
+        EnrolmentStory(
+            **{name: r[name] for name in same},
+            words=words.say_enrolment(r),
+            raised=words.say_raised(
+                r, by_score=any(s.tier == r["tier"] and s.scored_at > r["enrolled_at"] for s in scores)
+            ),
+        )
         for r in rows(connection, _ENROLMENTS, lead=lead_id)
     )
 

@@ -69,7 +69,7 @@ EXIT_REASON: Mapping[ExitReason, str] = {
     ExitReason.COOLDOWN: "the last sequence is too short a time ago",
     ExitReason.TEST_OR_SPAM: "it is a test or spam",
     ExitReason.DISQUALIFIED: "the scorecard rules them out",
-    ExitReason.REP_FIRST: "a rep has them from the first touch",
+    ExitReason.REP_FIRST: "a rep has them from the first touch, and nothing is sent automatically",
 }
 
 HANDOFF_REASON: Mapping[str, str] = {
@@ -79,6 +79,7 @@ HANDOFF_REASON: Mapping[str, str] = {
     "not_reached": "no message could be sent: reach them another way",
     "unknown_outcome": "check whether a message arrived",
     "unmatched_message": "somebody unknown wrote: read it",
+    "rep_first": "a new lead that gets no automated message: be the first to reach them",
 }
 
 # Reasons a planned touch was put off for; while it waits for its new time they say more than "later".
@@ -132,6 +133,17 @@ def say_enrolment(row: Mapping[str, Any]) -> str:
     if row["finish_at"]:
         return f"nothing left to send; finishes {utc(row['finish_at'])} unless they answer"
     return "running; its touches are planned next" if row["pending_plan"] else "running"
+
+
+def say_raised(row: Mapping[str, Any], *, by_score: bool) -> str | None:
+    """What moved an enrolment up; None where it is in the tier it began in.
+
+    ``by_score``: a score reached that tier since; only a person's click raises without one.
+    """
+    began = row["tier_at_enrolment"]
+    if row["tier"] == began:
+        return None
+    return f"raised from {began}: {'their score rose' if by_score else 'they clicked'}"
 
 
 def say_touch(

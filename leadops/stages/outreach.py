@@ -86,7 +86,7 @@ class OutreachReport:
         """Add a later batch."""
         self.drafts.absorb(other.drafts)
         self.dispatches.absorb(other.dispatches)
-        self.mode = other.mode
+        self.mode = other.mode or self.mode
 
 
 def send_due(house: Outreach, clock: Clock, *, limit: int = 100) -> OutreachReport:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from leadops.domain.fold import state_from_json
 from leadops.domain.modes import Scorer
+from leadops.domain.score_words import by_model, by_rules
 from leadops.domain.scoring import inputs_of
 from leadops.domain.scoring import score as decide
 from leadops.learning.serve import taken_over
@@ -115,6 +116,7 @@ def _row(lead_id: str, s: Score, now: datetime) -> dict[str, Any]:
         "tier": s.tier.value,
         "fit": s.fit,
         "engagement": s.engagement,
+        "attainable": s.attainable,
         "disqualified": s.disqualified,
         "signals": [asdict(p) for p in s.signals],
         "scorecard_version": s.scorecard_version,
@@ -128,12 +130,15 @@ def _row(lead_id: str, s: Score, now: datetime) -> dict[str, Any]:
 
 def _learned(part: LearnedPart | None) -> dict[str, Any]:
     if part is None:
-        return dict.fromkeys(("model_version", "rules_total", "probability", "contributions"))
+        names = ("model_version", "rules_total", "probability", "contributions", "model_start", "model_total")
+        return dict.fromkeys(names)
     return {
         "model_version": part.model_version,
         "rules_total": part.rules_total,
         "probability": part.probability,
         "contributions": [asdict(c) for c in part.contributions],
+        "model_start": part.start,
+        "model_total": part.total,
     }
 
 
@@ -149,6 +154,7 @@ def _told(lead_id: str, s: Score, now: datetime) -> crm.Owed:
             "engagement": s.engagement,
             "disqualified": s.disqualified,
             "why": s.reason,
+            "lines": [f"{line.points:+g} {line.words}" for line in by_model(s) or by_rules(s)],
             "scorecard": s.scorecard_version,
             "learned": None if s.learned is None else asdict(s.learned),
             "at": now.isoformat(),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from typing import Any
 
-from leadops.terms import Gate, LearnedPart, SignalPoints, SlotValue
+from leadops.terms import Gate, LearnedPart, ScoreLine, SignalPoints, SlotValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +51,24 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class ScoreStory:
-    """``fit`` and ``engagement``: points of the two groups. ``disqualified``: the rule, where one applies.
+    """``fit`` and ``engagement``: points of the two groups. ``attainable``: those that make 100.
+    ``shown``: the total to a tenth. ``lines``: what makes the scorecard's total; ``learned_lines``: what
+    makes the model's, where one scored. ``disqualified``: the rule, where one applies.
     ``model_failed``: the exception type, where a model should have scored and could not."""
 
     total: float
     tier: str
     fit: float
     engagement: float
+    attainable: float
     disqualified: str | None
     reason: str
     scorecard_version: str
     scored_at: datetime
     signals: tuple[SignalPoints, ...]
+    shown: float
+    lines: tuple[ScoreLine, ...]
+    learned_lines: tuple[ScoreLine, ...]
     learned: LearnedPart | None = None
     model_failed: str | None = None
 
@@ -89,7 +95,10 @@ class KnownField:
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentStory:
-    """One run through a sequence. ``source`` and ``tier_at_enrolment`` are its attribution."""
+    """One run through a sequence. ``source`` and ``tier_at_enrolment`` are its attribution.
+
+    ``raised``: in words, what moved it above the tier it began in.
+    """
 
     enrolment_id: str
     state: str
@@ -108,6 +117,7 @@ class EnrolmentStory:
     finish_at: datetime | None
     ended_at: datetime | None
     pending_plan: bool
+    raised: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from leadops.errors import LeadopsError, UsageError
+from leadops.playbook.model import Route
 from leadops_tests.cli.installed import read, run
 from leadops_tests.house import DEMO, World, wire
 
@@ -57,6 +59,47 @@ def test_pages_of_leads_in_every_other_state(world: World) -> None:
     assert "Please call [me]. [stops automation]" in page
     assert "they replied: answer them" in page
     assert "not sent because the lead replied" in page
+
+
+def test_a_score_is_said_as_to_a_rep_and_adds_up(world: World) -> None:
+    world.post(wire("demo_requested", **DEMO))
+    world.post(wire("demo_requested", "eve@competitor.example", **DEMO))
+    world.run()
+    page = run("explain", "anna@acme.example").stdout
+    table = page.partition("Score\n")[2].partition("together")[0].splitlines()[1:]
+    *amounts, total = [float(line.split()[0]) for line in table]
+    assert sum(amounts) == total == 70
+    assert "+18  title 'VP Operations' has 'vp': 18 of 18" in page
+    assert "70  together" in page
+    out = " ".join(run("explain", "eve@competitor.example").stdout.split())
+    assert "In no sequence, whatever the points: competitor." in out
+    assert "Not enrolled because the scorecard rules them out." in out
+
+
+def test_who_clicked_and_moved_up_reads_so_and_what_gave_way_is_short(world: World) -> None:
+    world.post(wire("form_submitted", **{**DEMO, "company_size": 30}))
+    world.run()
+    world.later(hours=4)
+    world.post(wire("email_clicked", at=world.now, properties={"actor": "human"}))
+    world.run()
+    page = run("explain", "anna@acme.example").stdout
+    words = " ".join(page.split())
+    assert "hot (raised from warm: they clicked), variant" in words
+    assert "warm step 2: not sent because the lead was moved up to a more urgent sequence" in words
+    gave_way = page.partition("warm step 2")[2].partition("warm step 3")[0]
+    assert "enrolment live" not in gave_way  # the gates speak of what may still go
+
+
+def test_a_lead_that_is_a_reps_from_the_first_touch_reads_so(world: World) -> None:
+    loaded = world.house.loaded
+    first = replace(loaded, playbook=loaded.playbook.model_copy(update={"routing": (Route(),)}))
+    world = World(replace(world.house, loaded=first), world.folder, world.now)
+    world.post(wire("demo_requested", **DEMO))
+    world.run()
+    words = " ".join(run("explain", "anna@acme.example").stdout.split())
+    assert "variant rep_first" in words
+    assert "a rep has them from the first touch, and nothing is sent automatically" in words
+    assert "a new lead that gets no automated message: be the first to reach them; rep-" in words
 
 
 def test_nobody_and_several(world: World) -> None:

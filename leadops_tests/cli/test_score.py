@@ -63,7 +63,8 @@ def test_each_row_keeps_its_columns_and_gets_its_persons_points(leads: Path) -> 
 
 def test_points_that_decay_are_less_at_a_later_moment(leads: Path, tmp_path: Path) -> None:
     totals = []
-    for moment in ("2026-03-02T10:00+00:00", "2026-05-02T10:00+00:00"):
+    # An offset left out is UTC, as for every other option that takes a moment.
+    for moment in ("2026-03-02T10:00+00:00", "2026-05-02T10:00"):
         out = tmp_path / "out.csv"
         run(leads, "--at", moment, "--out", out)
         totals.append(float(table(out.read_text())[0]["score_total"]))
@@ -76,7 +77,6 @@ def test_points_that_decay_are_less_at_a_later_moment(leads: Path, tmp_path: Pat
         ["nowhere.csv"],
         ["{file}", "--out", "{file}"],
         ["{file}", "--at", "yesterday"],
-        ["{file}", "--at", "2026-01-01"],
     ],
 )
 def test_wrong_use_says_what_to_do_and_writes_nothing(leads: Path, words: list[str]) -> None:

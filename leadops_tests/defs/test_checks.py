@@ -104,6 +104,28 @@ def points_gone(world: World) -> str:
     return score
 
 
+def a_group_of_too_many_points(world: World) -> str:
+    score = first(world, "score_id", "lead_scores")
+    do(world, "update lead_scores set fit = fit + 5, total = total + 5 where score_id = :id", id=score)
+    return score
+
+
+def a_model_that_failed(world: World) -> str:
+    lead = first(world, "lead_id", "lead_scores")
+    do(
+        world,
+        """insert into score_models (version, status, reason, scorecard_version, trained_at, status_at,
+            learned_from, learned_to, leads, converted, features, metrics, card, artifact)
+        values ('m-1', 'promoted', 'better', '2026-2', :before, :before, :before, :before, 1, 1, '[]', '{}',
+            '', '{}')""",
+        "update lead_scores set model_failed = 'KeyError', scored_at = :now where lead_id = :lead",
+        lead=lead,
+        now=world.now,
+        before=world.now - LONG_AGO,
+    )
+    return f"KeyError:{lead}"
+
+
 def nothing_ahead(world: World) -> str:
     enrolment = first(world, "enrolment_id", "enrolments", "state = 'active'")
     do(
@@ -216,6 +238,8 @@ BROKEN: list[tuple[str, Break]] = [
     ("nothing_is_parked", a_parked_item),
     ("points_add_up", points_changed),
     ("points_add_up", points_gone),
+    ("points_add_up", a_group_of_too_many_points),
+    ("the_model_answers", a_model_that_failed),
     ("live_ones_have_something_ahead", nothing_ahead),
     ("every_unsent_touch_says_why", no_reason),
     ("due_touches_leave_in_time", overdue),

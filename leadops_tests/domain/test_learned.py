@@ -19,6 +19,7 @@ def taken(rules: Score, total: float, rules_then: float | None = None, version: 
         version=version,
         probability=0.3,
         total=total,
+        start=40,
         rules_then=rules.total if rules_then is None else rules_then,
         contributions=PARTS,
     )

@@ -22,6 +22,7 @@ from leadops.playbook.loader import load
 from leadops.playbook.model import Playbook
 from leadops.providers.crm.port import RawRow
 from leadops.stages.enrich import enrich
+from leadops.stages.explain_score import scores_of
 from leadops.stages.fold import fold_pending
 from leadops.stages.ingest import ingest
 from leadops.stages.model_health import health
@@ -106,6 +107,12 @@ def test_promoted_used_then_handed_back_when_the_world_changes(engine: Engine) -
     assert one["rules_total"] is not None
     assert 0 <= one["probability"] <= 1
     assert any(c["column"] == "p.plan" for c in one["contributions"])
+    with transaction(engine) as connection:
+        stories = [s for r in used[:40] for s in scores_of(connection, r["lead_id"]) if s.learned]
+    assert stories
+    for story in stories:
+        assert sum(line.points for line in story.learned_lines) == pytest.approx(story.shown)
+        assert any("plan" in line.words for line in story.learned_lines)
     assert "learned from earlier leads" in one["reason"]
     assert sum(s["points"] for s in one["signals"]) == pytest.approx(one["rules_total"], abs=0.1)
 

@@ -67,6 +67,20 @@ def test_numpy_alone_says_what_scikit_learn_says(
         assert np.abs(np.array([p.probability for p in said]) - expected).max() < 1e-9
 
 
+def test_contributions_in_points_lead_from_the_mean_lead_to_the_total(trained: training.Trained) -> None:
+    """What raises gives points, what lowers takes them, and neither more than the scale has."""
+    given = examples(400, seed=8)
+    found = trained.model.predict(given.rows, given.at.tolist())
+    for said in found:
+        points = [c.points for c in said.contributions]
+        assert said.start + sum(points) == pytest.approx(said.total, abs=1e-5)
+        assert sum(p for p in points if p > 0) <= 100 + 1e-6
+        assert sum(p for p in points if p < 0) >= -100 - 1e-6
+        assert all(c.points * c.log_odds >= -1e-9 for c in said.contributions)
+    assert len({round(said.start, 9) for said in found}) == 1
+    assert max(p for said in found for p in (c.points for c in said.contributions)) > 1
+
+
 def test_contributions_add_up_to_the_log_odds(trained: training.Trained) -> None:
     given = examples(200, seed=8)
     raw = trained.model.head.raw(trained.model.matrix(given.rows, given.at))

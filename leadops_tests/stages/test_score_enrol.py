@@ -61,6 +61,8 @@ def test_the_crm_is_told_who_they_are_what_they_did_and_who_scored(world: World)
     }
     assert kept["fit"] > 0
     assert (told["scorecard"], told["learned"]) == (kept["scorecard_version"], None)
+    assert "+18 title 'VP Operations' has 'vp': 18 of 18" in told["lines"]
+    assert sum(float(line.split()[0]) for line in told["lines"]) == pytest.approx(kept["total"])
 
 
 def test_the_same_inputs_add_no_score_and_new_engagement_does(world: World) -> None:

@@ -33,6 +33,7 @@ CONTACT_PROPERTIES = (
     _property("leadops_engagement", "leadops: points for what they did", "number", "number"),
     _property("leadops_disqualified", "leadops: in no sequence because of", "string", "text"),
     _property("leadops_score_reason", "leadops: why this score", "string", "textarea"),
+    _property("leadops_score_lines", "leadops: what gave and took the points", "string", "textarea"),
     _property("leadops_scored_by", "leadops: scored by", "string", "text"),
     _property("leadops_probability", "leadops: chance to convert, 0 to 1", "number", "number"),
     _property("leadops_rules_score", "leadops: what the scorecard alone says", "number", "number"),

@@ -70,6 +70,7 @@ def _score(given: Mapping[str, Any]) -> dict[str, str]:
         "leadops_engagement": _number(given.get("engagement")),
         "leadops_disqualified": str(given.get("disqualified") or ""),
         "leadops_score_reason": str(given.get("why") or "")[:LONGEST],
+        "leadops_score_lines": "\n".join(str(line) for line in given.get("lines") or ())[:LONGEST],
         "leadops_scored_by": scorer.rstrip(),
         "leadops_probability": _number(learned.get("probability")),
         "leadops_rules_score": _number(learned.get("rules_total")),

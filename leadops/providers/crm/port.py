@@ -45,8 +45,8 @@ class Writeback:
 
     ``kind``: touch, score, enrolment, or task (something a rep must do). ``contact``: email, name, company
     where known, for a CRM that has to make the contact first. A score's payload: total, tier, fit,
-    engagement, disqualified (the rule's name or None), why, scorecard (its version), learned (a
-    ``LearnedPart`` or None), at.
+    engagement, disqualified (the rule's name or None), why, lines (what gave and took the points),
+    scorecard (its version), learned (a ``LearnedPart`` or None), at.
     """
 
     dedupe_key: str

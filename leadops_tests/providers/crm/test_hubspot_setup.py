@@ -18,9 +18,9 @@ from leadops_tests.sandbox.serving import served
 def test_it_makes_what_is_missing_and_finds_it_again() -> None:
     account = Account()
     first, again = account.crm.setup(), account.crm.setup()
-    assert sum(said.startswith("Made the contact property leadops_") for said in first) == 15
+    assert sum(said.startswith("Made the contact property leadops_") for said in first) == 16
     assert all(said.startswith("Found ") for said in again)
-    assert len(again) == 18
+    assert len(again) == 19
     for kind in ("tasks", "notes", "emails"):
         assert account.portal.properties[kind]["leadops_action_id"].has_unique_value
     assert account.problems() == []

@@ -163,6 +163,7 @@ def test_a_score_says_who_they_are_what_they_did_and_who_scored() -> None:
     contact = account.contact()
     learned = {"model_version": "m-7", "probability": 0.125, "rules_total": 41.5, "contributions": []}
     told = {"fit": 30.5, "engagement": 11, "disqualified": None, "scorecard": "2026-2"}
+    lines = ["+30.5 title 'VP Sales' has 'vp': 18 of 18", "+11 asked for a demo: 25 of 25"]
 
     def stands() -> dict[str, str | None]:
         known = account.portal.get("contacts", contact).properties
@@ -171,7 +172,8 @@ def test_a_score_says_who_they_are_what_they_did_and_who_scored() -> None:
 
     of_both = {"fit": "30.5", "engagement": "11", "disqualified": None}
     asked = len(account.wire.asks)
-    account.crm.write([score(1, contact, **told, learned=learned)])
+    account.crm.write([score(1, contact, **told, lines=lines, learned=learned)])
+    assert account.portal.get("contacts", contact).properties["leadops_score_lines"] == "\n".join(lines)
     assert len(account.wire.asks) - asked == 2  # the contact is read, then written: nothing more
     assert stands() == of_both | {"scored_by": "model m-7", "probability": "0.125", "rules_score": "41.5"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -29,6 +30,16 @@ KEY = "test-key-1"
 NOW = datetime(2026, 3, 3, 15, 0, tzinfo=UTC)
 ACME = Company("acme.com", "Acme Inc", "machinery", 420, "Germany", "DE")
 ANNA = Person("anna@acme.com", "VP Operations", "vp", "United States", "US")
+OF_ACME: Mapping[str, Any] = {
+    "company_name": ACME.name,
+    "company_size": ACME.employees,
+    "country": ACME.country_code,
+    "domain": ACME.domain,
+    "industry": ACME.industry,
+}
+"""What an answer about the company holds."""
+OF_ANNA = {**OF_ACME, "country": ANNA.country_code, "title": ANNA.title}
+"""What one about her holds; her own country goes before her company's."""
 
 
 def clock() -> datetime:
@@ -40,7 +51,7 @@ class Bench(ABC):
 
     name: str
     sandbox: Provider
-    known: ClassVar[dict[str, Any]]
+    known: ClassVar[Mapping[str, Any]]
 
     @abstractmethod
     def adapter(self, url: str, key: str = KEY) -> RemoteEnrichment:
@@ -56,15 +67,7 @@ class Bench(ABC):
 
 class ApolloBench(Bench):
     name = "apollo"
-    known: ClassVar[dict[str, Any]] = {
-        "company_name": "Acme Inc",
-        "company_size": 420,
-        "country": "US",
-        "domain": "acme.com",
-        "industry": "machinery",
-        "title": "VP Operations",
-        "title_level": "vp",
-    }
+    known: ClassVar[Mapping[str, Any]] = {**OF_ANNA, "title_level": ANNA.seniority}
 
     def __init__(self) -> None:
         self.directory = Directory()
@@ -77,13 +80,7 @@ class ApolloBench(Bench):
 
 class ApolloCompanyBench(ApolloBench):
     name = "apollo_company"
-    known: ClassVar[dict[str, Any]] = {
-        "company_name": "Acme Inc",
-        "company_size": 420,
-        "country": "DE",
-        "domain": "acme.com",
-        "industry": "machinery",
-    }
+    known = OF_ACME
 
     def adapter(self, url: str, key: str = KEY) -> RemoteEnrichment:
         return ApolloCompany(key, f"{url}/apollo/api/v1")
@@ -91,9 +88,7 @@ class ApolloCompanyBench(ApolloBench):
 
 class ClearbitBench(Bench):
     name = "clearbit"
-    known: ClassVar[dict[str, Any]] = {
-        name: value for name, value in ApolloBench.known.items() if name != "title_level"
-    }
+    known = OF_ANNA
 
     def __init__(self) -> None:
         self.directory = Directory()
@@ -106,7 +101,7 @@ class ClearbitBench(Bench):
 
 class SelfHostedBench(Bench):
     name = "self_hosted"
-    known: ClassVar[dict[str, Any]] = ApolloCompanyBench.known
+    known = OF_ACME
 
     def __init__(self) -> None:
         self.directory = Directory()
@@ -119,24 +114,18 @@ class SelfHostedBench(Bench):
 
 class HubSpotBench(Bench):
     name = "hubspot"
-    known: ClassVar[dict[str, Any]] = {
-        "company_name": "Acme Inc",
-        "company_size": 420,
-        "country": "DE",
-        "domain": "acme.com",
-        "industry": "machinery",
-    }
+    known = OF_ACME
 
     def __init__(self) -> None:
         self.sandbox = self.vendor = HubSpotSandbox(clock, KEY)
         self.vendor.options.limits = False
         self.waits: list[float] = []
         company = {
-            "name": "Acme Inc",
-            "domain": "acme.com",
-            "numberofemployees": "420",
-            "country": "Germany",
-            "industry": "MACHINERY",
+            "name": ACME.name,
+            "domain": ACME.domain,
+            "numberofemployees": str(ACME.employees),
+            "country": str(ACME.country),
+            "industry": str(ACME.industry).upper(),
         }
         self.company = self.vendor.portal.create("companies", company, at=NOW)
         self.contact = self.add("anna@acme.com")
