@@ -19,7 +19,7 @@ from leadops.domain.keys import Keyring
 from leadops.playbook.enrichment import Enrichment
 from leadops.providers.breaker import Breaker
 from leadops.providers.enrichment.port import EnrichmentPort, Key, LocalEnrichment, RemoteEnrichment
-from leadops.stages.beside import Beside, Inline
+from leadops.stages.beside import Beside, Inline, Latch
 from leadops.terms import EvidenceField, LeadState
 
 _HOLD_S = 5.0
@@ -42,7 +42,7 @@ class _Slots:
 class Enriching:
     """What enrichment works with; one per process. ``clock``: monotonic seconds.
 
-    ``max_lead_age``: nobody is asked about older leads.
+    ``max_lead_age``: nobody is asked about older leads. ``beside``, ``latch``: what waiting for others is.
     """
 
     engine: Engine
@@ -51,6 +51,7 @@ class Enriching:
     providers: tuple[EnrichmentPort, ...]
     max_lead_age: timedelta = timedelta(days=7)
     beside: Callable[[int], Beside] = lambda _at_once: Inline()
+    latch: Callable[[], Latch] = threading.Event
     fresh: Callable[[], str] = lambda: uuid.uuid4().hex
     clock: Callable[[], float] = time.monotonic
     slots: _Slots = field(default_factory=_Slots)

@@ -415,6 +415,18 @@ def test_who_is_not_found_costs_nothing_of_the_budget(made: Made) -> None:
     assert world.one("select sum(cost_usd) from enrichment_calls") == 0
 
 
+def test_what_may_have_been_charged_counts_against_the_budget(made: Made) -> None:
+    provider = Scripted()
+    world = made(provider, places=[source("apollo", usd_per_lookup=0.1, monthly_budget_usd=0.1)])
+    provider.knows = {ANNA: Answer(Found.FAILED, code="apollo_timeout", in_doubt=True)}
+    arrive(world, ANNA)
+    ask(world)
+    assert outcomes(world) == ["failed"]
+    arrive(world, CAT)
+    assert ask(world).counts["apollo:no_budget"] == 1
+    assert provider.lookups == [[ANNA]]
+
+
 def test_what_is_under_way_counts_against_the_budget(made: Made) -> None:
     provider = Scripted()
     provider.gate.clear()
