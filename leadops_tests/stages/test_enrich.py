@@ -381,6 +381,25 @@ def test_who_is_cut_off_by_the_deadline_is_not_taken_for_slow(made: Made) -> Non
     until(lambda: "asked" not in outcomes(world))
 
 
+def test_a_provider_that_stays_silent_is_not_asked_for_ever(made: Made) -> None:
+    """Though nobody behind it ever has a turn."""
+    silent, behind = Scripted("apollo"), Scripted("hubspot")
+    silent.gate.clear()
+    world = made(silent, behind, retries=3, **SHORT)
+    arrive(world, ANNA)
+    waits = []
+    for n in range(5):
+        ask(world, dataclasses.replace(world.house.enriching))  # another process: nothing is resting
+        lead = world.rows("select enrich_again_at, enrich_tries from leads")[0]
+        waits.append(lead["enrich_again_at"] and lead["enrich_again_at"] - world.now)
+        assert lead["enrich_tries"] == n + 1 or lead["enrich_again_at"] is None
+        world.later(hours=1)
+    assert waits == [timedelta(seconds=30), timedelta(minutes=10), timedelta(minutes=20), None, None]
+    assert len(silent.lookups) == 4
+    silent.gate.set()
+    until(lambda: "asked" not in outcomes(world))
+
+
 # Budgets ----------------------------------------------------------------------------------------------
 
 

@@ -45,7 +45,7 @@ _LEVELS = {
 
 
 class Apollo(RemoteEnrichment):
-    """People and, with them, their companies: ten per request. ``transport``, ``clock``: as a Line has them."""
+    """People and, with them, their companies: ten per request. ``transport``, ``clock``: as a Line's."""
 
     name = "apollo"
     tells = _COMPANY | {"title", "title_level"}

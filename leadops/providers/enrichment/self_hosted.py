@@ -18,7 +18,7 @@ from leadops.terms import LeadState
 
 
 class SelfHosted(RemoteEnrichment):
-    """``key`` None: the service asks for none. ``transport``, ``clock``: as a Line has them."""
+    """``key`` None: the service asks for none. ``transport``, ``clock``: as a Line's."""
 
     name = "self_hosted"
     tells = frozenset({"company_name", "company_size", "country", "domain", "industry"})
