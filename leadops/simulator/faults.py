@@ -40,6 +40,7 @@ CATALOGUE: Mapping[str, str] = {
     "daylight_saving": "the days hold a change of the clocks",
     "tight_caps": "mailboxes may send a few messages a day",
     "absent_reps": "one rep in three does nothing at all",
+    "curious_readers": "two readers in five click, and do nothing else",
 }
 """Name -> what it does."""
 

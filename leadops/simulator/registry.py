@@ -173,14 +173,14 @@ REGISTRY: tuple[Invariant, ...] = (
         "only_people_raise",
         "An enrolment rises because a score says so, or by one tier because a person clicked.",
         ("R13", "R18"),
-        ("duplicate_webhooks", "late_webhooks", "reordered_webhooks", "crash"),
+        ("curious_readers", *_WEBHOOKS),
         per_lead=entering.only_people_raise,
     ),
     Invariant(
         "the_higher_sequence_takes_over",
         "After a rise no step of the lower sequence leaves, and the higher one keeps its gap from before.",
         ("R13", "R21", "R23"),
-        ("crash", "two_dispatchers", "storms_429"),
+        ("curious_readers", "crash", "two_dispatchers", "storms_429"),
         per_lead=entering.the_higher_sequence_takes_over,
     ),
     Invariant(

@@ -445,6 +445,8 @@ def _scene(clock: Clock, loaded: LoadedPlaybook, plan: Plan) -> Scene:
     scene = Scene.new(clock, reps, seed=plan.seed, per_week=plan.per_week)
     # Whether an account's activities take properties with unique values differs from one to another.
     scene.hubspot.options.unique_engagement_properties = plan.seed % 2 == 0
+    if "curious_readers" in plan.faults:
+        scene.world.curiosity = 0.4
     if "absent_reps" in plan.faults:
         scene.world.send_away([rep.id for rep in reps[::3]])
     return scene
