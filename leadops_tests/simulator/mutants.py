@@ -307,6 +307,8 @@ def _rises_without_gap(patch: Patch) -> None:
 
 
 def _lower_steps_stay(patch: Patch) -> None:
+    """A rise plans the higher sequence beside the lower one, and no gate minds."""
+    _passes("_enrolment_live")(patch)
     original = touches.cancel_open
 
     def cancelled(connection: Connection, ids: Any, reason: TouchReason, **given: Any) -> int:
@@ -405,7 +407,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("nothing_to_who_is_gone", "every answer is a machine's", _says(ReplyClass.AUTO), days=8, leads=40),
     Mutant("withdrawals_are_for_good", "a stop ends no enrolment", _put(stops, "_end", _nothing), days=6),
     Mutant("machines_stop_nothing", "an absence note is an answer", _absence_is_an_answer, leads=60),
-    Mutant("machines_stop_nothing", "every answer is a machine's", _says(ReplyClass.AUTO)),
+    Mutant("machines_stop_nothing", "every answer is a machine's", _says(ReplyClass.AUTO), leads=60),
     Mutant("bots_decide_nothing", "every click counts", _every_click_counts),
     Mutant("no_accepted_event_is_lost", "one event in five is dropped", _drops_every_fifth),
     Mutant(
@@ -480,8 +482,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "the lower steps stay",
         _lower_steps_stay,
         "curious_readers",
-        days=6,
-        leads=80,
+        days=11,
+        leads=50,
     ),
     Mutant(
         "rep_first_is_a_persons",

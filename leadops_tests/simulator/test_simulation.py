@@ -122,4 +122,4 @@ def test_what_a_campaign_once_found_is_found_no_more(run: Run, seed: int) -> Non
 def test_a_month_of_five_hundred_leads_keeps_every_promise(run: Run) -> None:
     found = run(Plan(days=30, leads=500, seed=7))
     assert found.violations == []
-    assert found.messages > 1000
+    assert found.messages > 800
