@@ -1,4 +1,4 @@
-"""The three ends in this process: the real adapters, answered by the sandbox's providers without a socket.
+"""The ends in this process: the real adapters, answered by the sandbox's providers without a socket.
 
 What the adapters send is byte for byte what they send over HTTP, so the sandbox checks it all the same; what
 goes wrong on the way reaches them as their own library's errors. ``carry`` says what happens to a request
@@ -20,8 +20,11 @@ from leadops.playbook.ends import HubSpotMapping
 from leadops.playbook.model import Playbook, Rep
 from leadops.providers.crm.hubspot import HubSpot
 from leadops.providers.email.sendgrid import SendGrid
+from leadops.providers.enrichment.apollo import Apollo
+from leadops.providers.enrichment.self_hosted import SelfHosted
 from leadops.providers.llm.openai import OpenAIWriter
 from leadops.providers.llm.template import TemplateWriter
+from leadops.sandbox.enrichment import ApolloSandbox, SelfHostedSandbox
 from leadops.sandbox.frame import Answer, Ask, Provider, query_of
 from leadops.sandbox.hubspot import HubSpotSandbox
 from leadops.sandbox.sendgrid import SendGridSandbox
@@ -119,6 +122,25 @@ def openai_end(
         transport=InProcessAsync(sandbox, carry, runner),
         runner=runner,
         uniform=lambda low, _high: low,
+    )
+
+
+def enrichment_ends(
+    apollo: ApolloSandbox,
+    own: SelfHostedSandbox,
+    clock: Callable[[], datetime],
+    *,
+    carry: Carrier = plain,
+    wait: Wait = no_wait,
+) -> tuple[SelfHosted, Apollo]:
+    """Two who are asked about leads, by their adapters: a service of one's own, Apollo."""
+
+    def seconds() -> float:
+        return clock().timestamp()
+
+    return (
+        SelfHosted(own.key, "http://self-hosted.sandbox/", InProcess(own, carry, wait), seconds),
+        Apollo(apollo.key, "http://apollo.sandbox/api/v1", InProcess(apollo, carry, wait), seconds),
     )
 
 

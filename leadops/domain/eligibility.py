@@ -51,7 +51,8 @@ class TouchFacts:
     classified. ``predecessor_states``: touches of the enrolment at earlier positions. ``last_touch_at``:
     the lead's last hand-over on any enrolment. The 24 h counts are accepted sends plus those in flight
     (R22); ``*_oldest_24h`` is the oldest of them. ``paused`` is the pause of everything, and ``resume_at``
-    its end or that of the enrolment's own pause, where known.
+    its end or that of the enrolment's own pause, where known. ``is_outgrown``: the enrolment has been raised,
+    and its new plan, which may not be made yet, has no such touch.
     """
 
     channel: Channel
@@ -76,6 +77,7 @@ class TouchFacts:
     domain_oldest_24h: datetime | None = None
     paused: bool = False
     resume_at: datetime | None = None
+    is_outgrown: bool = False
 
 
 def gates(facts: TouchFacts, now: datetime) -> tuple[Gate, ...]:
@@ -141,6 +143,8 @@ def _count(n: int, one: str) -> str:
 
 def _enrolment_live(facts: TouchFacts) -> Gate:
     name, state = "enrolment_live", facts.enrolment_state
+    if facts.is_outgrown:
+        return _ends(name, "raised", TouchReason.TIER_RAISED)
     if state in LIVE_ENROLMENT_STATES:
         return _passed(name, state.value)
     return _ends(name, state.value, TouchReason.ENROLMENT_ENDED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -11,11 +11,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from leadops.domain.learned import take_over
-from leadops.playbook.model import Playbook
+from leadops.playbook.model import Playbook, Scorecard
 from leadops.store import models
 from leadops.terms import Score
 
 if TYPE_CHECKING:
+    from leadops.learning.examples import Asked
     from leadops.learning.model import Learned
 
 _AT_HAND: dict[str, Learned] = {}
@@ -89,13 +90,19 @@ def _by_model(
     from leadops.learning.examples import asked_now
 
     asked = asked_now(connection, list(by_rules), playbook.scorecard, now)
-    ids: Sequence[str] = sorted(asked)
+    return dict(by_rules) | said_by(model, asked, by_rules, playbook.scorecard)
+
+
+def said_by(
+    model: Learned, asked: Mapping[str, Asked], by_rules: Mapping[str, Score], scorecard: Scorecard
+) -> dict[str, Score]:
+    """lead_id -> its score by ``model``, of those that are ``asked`` about. ``by_rules``: the scorecard's."""
+    ids = sorted(asked)
     predictions = model.predict([asked[i].row for i in ids], [asked[i].at for i in ids])
-    found = dict(by_rules)
-    for lead_id, said in zip(ids, predictions, strict=True):
-        found[lead_id] = take_over(
+    return {
+        lead_id: take_over(
             by_rules[lead_id],
-            playbook.scorecard,
+            scorecard,
             version=model.version,
             probability=said.probability,
             total=said.total,
@@ -103,4 +110,5 @@ def _by_model(
             rules_then=asked[lead_id].rules,
             contributions=said.contributions,
         )
-    return found
+        for lead_id, said in zip(ids, predictions, strict=True)
+    }

@@ -6,6 +6,8 @@ Tests and the sandbox build a :class:`House` of their own; nothing is monkeypatc
 from __future__ import annotations
 
 import os
+import threading
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,7 +32,7 @@ from leadops.providers.llm.template import TemplateWriter
 from leadops.runtime.databases import databases_of
 from leadops.runtime.secrets import secret
 from leadops.settings import Settings
-from leadops.stages.beside import Beside, Inline, Threads
+from leadops.stages.beside import Beside, Inline, Latch, Threads
 from leadops.stages.enrich_whom import manners_of
 from leadops.stages.enriching import Enriching
 from leadops.stages.outreach import Outreach
@@ -39,7 +41,9 @@ from leadops.store.engine import open_engine
 
 @dataclass
 class House:
-    """Everything a stage is given."""
+    """Everything a stage is given. ``asking``, ``latch``, ``seconds``: how enrichment waits for others, and
+    the monotonic clock it does so by.
+    """
 
     engine: Engine
     loaded: LoadedPlaybook
@@ -52,6 +56,8 @@ class House:
     fresh: Callable[[], str] = lambda: uuid.uuid4().hex
     beside: Callable[[], Beside] = Inline
     asking: Callable[[int], Beside] = lambda _at_once: Inline()
+    latch: Callable[[], Latch] = threading.Event
+    seconds: Callable[[], float] = time.monotonic
     worker: str | None = None
 
     @property
@@ -66,7 +72,9 @@ class House:
             manners=manners_of(self.playbook, self.keyring),
             providers=self.enrichment,
             beside=self.asking,
+            latch=self.latch,
             fresh=self.fresh,
+            clock=self.seconds,
         )
 
     @cached_property

@@ -33,13 +33,19 @@ CATALOGUE: Mapping[str, str] = {
     "crm_outage": "HubSpot is away for two days (a third of a shorter run)",
     "llm_down": "the language model is away half of the time",
     "llm_attacker": "the language model obeys whoever writes into a form",
+    "enrichment_down": "each enrichment vendor is away half of the time: silent, or nobody listens",
+    "enrichment_late": "enrichment vendors take a second to nine, half of the time",
+    "enrichment_nonsense": "one enrichment answer in six is nonsense: other shapes, impossible values",
     "database_restart": "every connection to the database is cut, now and then",
     "daylight_saving": "the days hold a change of the clocks",
     "tight_caps": "mailboxes may send a few messages a day",
     "absent_reps": "one rep in three does nothing at all",
+    "curious_readers": "two readers in five click, and do nothing else",
 }
 """Name -> what it does."""
 
+ENRICHERS = frozenset({"apollo", "self_hosted"})
+"""Who is asked about leads in the simulated world."""
 _EVERY = {"errors_500": timedelta(hours=31), "storms_429": timedelta(hours=37)}
 _LASTS = {"errors_500": timedelta(minutes=20), "storms_429": timedelta(minutes=60)}
 _CALL_ODDS = {
@@ -123,6 +129,8 @@ class Faults:
             return self._met("crm_outage"), Fault("status", status=503)
         if vendor == "openai" and self._half_down("llm_down", now):
             return self._met("llm_down"), Fault("slow_before", seconds=600.0)
+        if vendor in ENRICHERS and (answer := self._of_enricher(vendor, now)) is not None:
+            return answer
         if (status := self._stormy(vendor, now)) is not None:
             return status
         u = self.chance.uniform("call", self._calls)
@@ -133,8 +141,17 @@ class Faults:
             u -= odds
         return None
 
-    def _half_down(self, name: str, now: datetime) -> bool:
-        return self._has(name) and self.chance.uniform(name, now.date(), now.hour // 6) < 0.5
+    def _half_down(self, name: str, now: datetime, *of: str) -> bool:
+        return self._has(name) and self.chance.uniform(name, *of, now.date(), now.hour // 6) < 0.5
+
+    def _of_enricher(self, vendor: str, now: datetime) -> tuple[str, Fault] | None:
+        if self._half_down("enrichment_down", now, vendor):
+            is_silent = self.chance.uniform("silent", vendor, now.date(), now.hour) < 0.5
+            kind = Fault("slow_before", seconds=600.0) if is_silent else Fault("cut_before", status=0)
+            return self._met("enrichment_down"), kind
+        if self._has("enrichment_nonsense") and self.chance.uniform("nonsense", self._calls) < 1 / 6:
+            return self._met("enrichment_nonsense"), Fault("garbage")
+        return None
 
     def _stormy(self, vendor: str, now: datetime) -> tuple[str, Fault] | None:
         for name, every in _EVERY.items():
@@ -163,7 +180,7 @@ class Faults:
                 return Fault("slow_after", seconds=600.0)
         return Fault("cut_after" if u < 0.5 else "garbage")
 
-    def latency(self, vendor: str) -> timedelta:
+    def latency(self, vendor: str, now: datetime) -> timedelta:
         """How long the next call takes."""
         if not self.names or self.over:
             return timedelta()
@@ -171,6 +188,9 @@ class Faults:
         if self._has("slow_answers") and u < 1 / 20:
             self._met("slow_answers")
             return timedelta(seconds=round(5 + 3_500 * u, 3))
+        if vendor in ENRICHERS and self._half_down("enrichment_late", now, vendor):
+            self._met("enrichment_late")
+            return timedelta(seconds=round(1 + 8 * u, 3))
         return timedelta(milliseconds=50 + int(250 * u))
 
     # Boundaries ---------------------------------------------------------------------------------------

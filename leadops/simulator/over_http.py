@@ -15,6 +15,9 @@ from sqlalchemy import Engine
 from leadops.demo.past import past_house
 from leadops.providers.crm.hubspot import HubSpot
 from leadops.providers.email.sendgrid import SendGrid
+from leadops.providers.enrichment.apollo import Apollo
+from leadops.providers.enrichment.port import EnrichmentPort
+from leadops.providers.enrichment.self_hosted import SelfHosted
 from leadops.providers.llm.openai import OpenAIWriter
 from leadops.providers.llm.template import TemplateWriter
 from leadops.runtime.wiring import House
@@ -40,7 +43,9 @@ class OverHttp(Simulation):
     def _served(self) -> str:
         """Where the vendors are; they are started when the first house is opened."""
         if not self._url:
+            enrichers = self.enrichers
             providers: list[Provider] = [self.scene.hubspot, self.scene.sendgrid, self.openai]
+            providers += [enrichers.apollo, enrichers.own]
             self._url = self._open.enter_context(running(create_app(providers, Control(providers))))
         return self._url
 
@@ -86,7 +91,14 @@ class OverHttp(Simulation):
             clock=lambda: self._virtual_clock().timestamp(),
             line=self._line,
         )
-        return replace(house, crm=crm, email=email, fresh=self._fresh)
+        return self._asking(replace(house, crm=crm, email=email), self._enrichers(url))
+
+    def _enrichers(self, url: str) -> tuple[EnrichmentPort, ...]:
+        own, apollo = self.enrichers.own, self.enrichers.apollo
+        return (
+            SelfHosted(own.key, f"{url}/self_hosted/", _Watched(self, own)),
+            Apollo(apollo.key, f"{url}/apollo/api/v1", _Watched(self, apollo)),
+        )
 
     def _line(self, *args: Any, **given: Any) -> Any:
         """The SDK's own line over a socket; told before and after each request."""
@@ -110,7 +122,7 @@ class OverHttp(Simulation):
         if self.scheduler.current is None:
             return
         if provider is self.scene.sendgrid and ask.path == "/v3/mail/send":
-            self._told(ask)
+            self.told(ask)
         self.passed(Boundary(BEFORE_CALL, place_of(provider.name, ask.method, ask.path)))
         met = self.faults.of_call(provider.name, self.scheduler.clock())
         if met is not None:
@@ -133,7 +145,7 @@ def _soon_over(fault: Fault) -> Fault:
 
 
 class _Watched(httpx.HTTPTransport):
-    """HubSpot's way out."""
+    """The way out to a vendor."""
 
     def __init__(self, run: OverHttp, provider: Provider) -> None:
         super().__init__()

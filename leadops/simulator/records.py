@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from leadops.sandbox.sendgrid import Mail
@@ -16,6 +16,10 @@ from leadops.simulator.boundaries import Boundary
 
 MACHINES = frozenset({"auto:away", "auto:ack"})
 """Truths of an answer that must stop nothing; a notice that somebody has left does."""
+
+
+WRITTEN_BY = timedelta(minutes=5)
+"""After this what came in from an enrichment vendor has been written down by whoever lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,27 @@ class Came:
     at: datetime
     address: str
     truth: str
+
+
+@dataclass(slots=True)
+class LookUp:
+    """One key that an enrichment vendor was asked for. ``key``: as it is kept; ``process``: who asked.
+
+    ``is_charged``: the vendor took it for one it knows; ``is_answered``: it said whether it does.
+    ``came_at``: when that came, if anybody still waited; ``is_whole``: as the vendor gave it. ``is_lost``:
+    whoever had it died, or could not write, soon after.
+    """
+
+    vendor: str
+    text: str
+    key: str
+    process: str
+    at: datetime
+    is_charged: bool = False
+    is_answered: bool = False
+    came_at: datetime | None = None
+    is_whole: bool = False
+    is_lost: bool = False
 
 
 @dataclass(slots=True)
@@ -67,6 +92,17 @@ class Records:
     """Touch -> digest of the request that the reviewer approved, in runs with one."""
     found: set[str] = field(default_factory=set)
     """Accepted events that were seen in the log."""
+    look_ups: list[LookUp] = field(default_factory=list)
+    bill: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(enrichment vendor, month) -> look-ups it has charged."""
+    waited: list[tuple[frozenset[str], timedelta]] = field(default_factory=list)
+    """(leads, how long one pass of enrichment took), of those not looked at yet."""
+    entered: set[str] = field(default_factory=set)
+    """Enrolments whose beginning was looked at."""
+    tiers: dict[str, str] = field(default_factory=dict)
+    """Enrolment -> tier when last looked at."""
+    raised_at: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    """(enrolment, tier it was raised to) -> commit."""
 
     def called(self, touch_id: str, begun_at: datetime, at: datetime, given: dict[str, Any]) -> Call:
         """A request of this body is about to leave."""
@@ -80,6 +116,13 @@ class Records:
     def mailed(self, mail: Mail) -> None:
         """The vendor has it."""
         self.mails_of.setdefault(mail.key, []).append(mail)
+
+    def lost(self, now: datetime, process: str | None = None) -> None:
+        """Whoever had answers, in this process or (None) anywhere, cannot have written down the latest."""
+        for look_up in self.look_ups:
+            late = look_up.came_at is None or now - look_up.came_at < WRITTEN_BY
+            if late and process in (None, look_up.process):
+                look_up.is_lost = True
 
     def accepted(self, event_id: str, at: datetime, address: str, truth: str, touch: str | None) -> None:
         """The ingestion service said yes to it, for the first time or again."""

@@ -6,11 +6,13 @@ Whoever builds something new adds its rows here, each with a fault that provokes
 
 from __future__ import annotations
 
-from leadops.simulator import metric_tables, per_lead, whole, words
+from leadops.simulator import asking, entering, metric_tables, per_lead, whole, words
 from leadops.simulator.invariant import Invariant
 
 _WEBHOOKS = ("duplicate_webhooks", "late_webhooks", "reordered_webhooks")
 _CALLS = ("timeouts_before", "timeouts_after", "half_answers", "errors_500")
+
+_ENRICHERS = ("enrichment_down", "enrichment_late", "enrichment_nonsense", "slow_answers", "storms_429")
 
 REGISTRY: tuple[Invariant, ...] = (
     Invariant(
@@ -165,6 +167,71 @@ REGISTRY: tuple[Invariant, ...] = (
         ("R13", "R18"),
         _WEBHOOKS,
         whole=whole.tiers_only_rise,
+        since="day",
+    ),
+    Invariant(
+        "only_people_raise",
+        "An enrolment rises because a score says so, or by one tier because a person clicked.",
+        ("R13", "R18"),
+        ("curious_readers", *_WEBHOOKS),
+        per_lead=entering.only_people_raise,
+    ),
+    Invariant(
+        "the_higher_sequence_takes_over",
+        "After a rise no step of the lower sequence leaves, and the higher one keeps its gap from before.",
+        ("R13", "R21", "R23"),
+        ("curious_readers", "crash", "two_dispatchers", "storms_429"),
+        per_lead=entering.the_higher_sequence_takes_over,
+    ),
+    Invariant(
+        "rep_first_is_a_persons",
+        "Whom the routing gives to a rep gets no automated message, and is on that rep's list at once, once.",
+        ("P2", "R31", "R32"),
+        ("crash", "two_dispatchers", "database_restart"),
+        per_lead=entering.rep_first_is_a_persons,
+    ),
+    Invariant(
+        "who_is_ruled_out_enters_nothing",
+        "Whom a disqualifier rules out enters no sequence; it takes nobody out of one.",
+        ("R13", "R15"),
+        ("crash", "enrichment_late", "reordered_webhooks"),
+        per_lead=entering.who_is_ruled_out_enters_nothing,
+    ),
+    Invariant(
+        "enrichment_keeps_its_deadline",
+        "No lead waits longer for enrichment than the playbook's deadline.",
+        ("P6", "R23"),
+        (*_ENRICHERS, "timeouts_before", "two_dispatchers"),
+        whole=asking.enrichment_keeps_its_deadline,
+    ),
+    Invariant(
+        "budgets_are_kept",
+        "No enrichment vendor charges more in a calendar month than its budget.",
+        ("R1", "R22"),
+        ("crash", "two_dispatchers", *_ENRICHERS, *_CALLS),
+        whole=asking.budgets_are_kept,
+    ),
+    Invariant(
+        "look_ups_are_counted_once",
+        "A look-up is written down before it leaves, at what it may cost; its answer once, however late.",
+        ("P3", "R1", "R2"),
+        ("crash", *_ENRICHERS, *_CALLS),
+        whole=asking.look_ups_are_counted_once,
+        since="day",
+    ),
+    Invariant(
+        "nobody_is_lost_in_enrichment",
+        "Who waits for enrichment is soon through, whatever dies, and goes on to a score.",
+        ("P3", "R16", "R23"),
+        ("crash", "database_restart", *_ENRICHERS),
+        per_lead=asking.nobody_is_lost_in_enrichment,
+    ),
+    Invariant(
+        "nonsense_is_not_believed",
+        "Of a vendor's words only those are kept that it means and that can be true.",
+        ("P4", "R29"),
+        ("enrichment_nonsense", "half_answers"),
+        whole=asking.nonsense_is_not_believed,
         since="day",
     ),
     Invariant(

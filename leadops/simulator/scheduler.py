@@ -10,7 +10,7 @@ https://greenlet.readthedocs.io/
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,12 +38,14 @@ class Clock(past.Clock):
 class Task:
     """One logical worker's run. ``committed_at``: its latest commit. ``crashed``: it died at a boundary.
 
-    ``carries``: what is lost with it, for whoever must bring it again.
+    ``process``: where it runs; whoever dies there takes the others along. ``carries``: what is lost with it,
+    for whoever must bring it again.
     """
 
     name: str
     work: Callable[[], None]
     wakes_at: datetime
+    process: str
     lets: greenlet | None = None
     committed_at: datetime | None = None
     crashed: bool = False
@@ -62,10 +64,11 @@ class Scheduler:
         self.current: Task | None = None
         self.switches = 0
 
-    def start(self, name: str, work: Callable[[], None], at: datetime | None = None) -> Task:
-        """A task that begins at ``at`` (now, if not given)."""
-        task = Task(name, work, at or self.clock.now)
-        task.lets = greenlet(self._body(task))
+    def start(self, name: str, work: Callable[[], None]) -> Task:
+        """A task that begins now: in a process of its own, or as another thread of the one that starts it."""
+        by = self.current
+        task = Task(name, work, self.clock.now, name if by is None else by.process)
+        task.lets = greenlet(self._body(task), None if by is None or by.lets is None else by.lets.parent)
         self._tasks.append(task)
         return task
 
@@ -95,6 +98,10 @@ class Scheduler:
         self.current.wakes_at = self.clock.now + span
         self._leave()
 
+    def wake(self, task: Task) -> None:
+        """Whoever sleeps need not any longer."""
+        task.wakes_at = min(task.wakes_at, self.clock.now)
+
     def _leave(self) -> None:
         hub = getcurrent().parent
         assert hub is not None
@@ -119,6 +126,7 @@ class Scheduler:
             if task.done:
                 self._tasks.remove(task)
         if task.crashed:
+            self._kill([t for t in self._tasks if t.process == task.process])
             self._on_crash(task)
 
     def wakes_next(self) -> datetime | None:
@@ -131,8 +139,11 @@ class Scheduler:
 
     def kill_all(self) -> None:
         """Every task dies where it stands, as its process would."""
-        for task in list(self._tasks):
-            if task.lets is not None and not task.lets.dead:
+        self._kill(list(self._tasks))
+
+    def _kill(self, tasks: Iterable[Task]) -> None:
+        for task in tasks:
+            if task.lets:  # it has begun
                 task.lets.throw(Crash)
             task.done = True
-        self._tasks.clear()
+            self._tasks.remove(task)

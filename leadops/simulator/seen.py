@@ -17,6 +17,7 @@ Row = Mapping[str, Any]
 _LEADS = sql(
     """select lead_id, email, merged_into, became_lead_at, stop_reason, not_enrolled_reason, is_test,
         pending_enrichment or pending_score or pending_enrolment as waits, tier, timezone, country,
+        pending_enrichment, enriching_until, updated_at,
         state -> 'stops' as stops, state -> 'emails' as emails, state ->> 'opted_out_at' as opted_out_at,
         state ->> 'hard_bounced_at' as hard_bounced_at, (state ->> 'human_clicks')::int as human_clicks,
         (select max(m.updated_at) from leads m where m.merged_into = l.lead_id) as merged_at,
@@ -26,13 +27,20 @@ _LEADS = sql(
     from leads l where lead_id = any(:ids) order by lead_id""",
     ids=TEXTS,
 )
+# With the score that stood when it began, and the tiers of those since.
 _ENROLMENTS = sql(
-    "select * from enrolments where lead_id = any(:ids) order by enrolled_at, enrolment_id", ids=TEXTS
+    """select e.*, s.disqualified, s.signals, array(select distinct n.tier from lead_scores n
+            where n.lead_id = e.lead_id and n.scored_at > e.enrolled_at) as scored_since
+    from enrolments e left join lateral (select n.disqualified, n.signals from lead_scores n
+        where n.lead_id = e.lead_id and n.scored_at <= e.enrolled_at
+        order by n.scored_at desc limit 1) s on true
+    where e.lead_id = any(:ids) order by e.enrolled_at, e.enrolment_id""",
+    ids=TEXTS,
 )
 _TOUCHES = sql(
     """select touch_id, enrolment_id, lead_id, position, sequence, step, channel, template, state, reason,
-        first_due_at, due_at, attempts, mailbox, message_id, provider, handed_over_at, settled_at, detail,
-        lease_token
+        first_due_at, planned_at, due_at, attempts, mailbox, message_id, provider, handed_over_at,
+        settled_at, detail, lease_token
     from touches where lead_id = any(:ids) order by lead_id, handed_over_at nulls last, position, touch_id""",
     ids=TEXTS,
 )
@@ -43,7 +51,6 @@ _EVENTS = sql(
     where e.lead_id = any(:ids) order by e.received_at, e.event_id""",
     ids=TEXTS,
 )
-_MERGED = sql("select lead_id from leads where merged_into = any(:ids)", ids=TEXTS)
 _EVERYBODY = sql("select lead_id from leads order by lead_id")
 
 

@@ -18,12 +18,14 @@ from typing import Any
 
 from sqlalchemy import Engine, NullPool, create_engine
 
-from leadops.demo.ends import openai_end
+from leadops.demo.ends import enrichment_ends, openai_end
 from leadops.demo.past import Course, PastReport, past_house
 from leadops.demo.scene import Scene
 from leadops.domain.keys import Keyring
 from leadops.errors import LeadopsError
 from leadops.playbook.loader import LoadedPlaybook
+from leadops.providers.enrichment.offline import OfflineEnrichment
+from leadops.providers.enrichment.port import EnrichmentPort
 from leadops.runtime.wiring import House
 from leadops.sandbox.frame import Ask
 from leadops.sandbox.openai import OpenAISandbox
@@ -31,12 +33,17 @@ from leadops.sandbox.sendgrid import Mail
 from leadops.sandbox.world import Effects
 from leadops.sandbox.world.chance import Chance
 from leadops.sandbox.world.people import Person
+from leadops.simulator.beside import ByTurns, Latch
 from leadops.simulator.boundaries import AFTER_COMMIT, Boundary, Crash, watch_commits
-from leadops.simulator.faults import TIGHT_CAP, Faults
+from leadops.simulator.enrichers import Enrichers
+from leadops.simulator.entering import ENROLLED, note_raises
+from leadops.simulator.faults import Faults
+from leadops.simulator.listening import Listener
 from leadops.simulator.outside import Outside
 from leadops.simulator.plan import Outcome, Plan
 from leadops.simulator.records import Records
 from leadops.simulator.reviewing import Reviewer
+from leadops.simulator.rules import simulated
 from leadops.simulator.scheduler import Clock, Scheduler, Task
 from leadops.simulator.wire import Wire
 from leadops.simulator.workers import Crew, Worker, WorkersChain
@@ -79,14 +86,15 @@ class Simulation(Course):
         self.engine, self.observer = engine, observer
         self.records = Records()
         self.faults = Faults(plan.faults, Chance(plan.seed), plan.start, plan.whole_end)
-        self.loaded = _with_review(_with_caps(loaded, plan), plan)
+        self.loaded = simulated(loaded, plan)
         virtual = Clock(plan.start)
         self.scene = _scene(virtual, self.loaded, plan)
         self.openai = OpenAISandbox(virtual, "sandbox", seed=plan.seed)
         if "llm_attacker" in plan.faults:
             self.openai.mode = "obeys_attacker"
+        self.enrichers = Enrichers(virtual, plan.seed)
         self.scheduler = Scheduler(virtual, random.Random(plan.seed), self._on_crash)  # noqa: S311
-        self.wire = Wire(self.scheduler, self.faults, self.passed, self._told, self.note)
+        self.wire = Wire(self.scheduler, self.faults, self.passed, Listener(self), self.note)
         self._write, self._at, self._digest, self._words = note, at, hashlib.sha256(), 0
         report = PastReport(plan.start, plan.end)
         super().__init__(self._house(observer), self.scene, virtual, report, self._slack(), 1)
@@ -100,6 +108,7 @@ class Simulation(Course):
         self.outside = Outside(self)
         self.reviewer = Reviewer(self) if plan.review else None
         self._restarts = self.faults.restarts()
+        self._died: set[str] = set()
         self.worked = False
         self.touched: set[str] = set()
         self.commits = 0
@@ -127,7 +136,21 @@ class Simulation(Course):
             carry=self.wire,
             wait=self._wait,
         )
-        return replace(house, fresh=self._fresh)
+        asked = enrichment_ends(
+            self.enrichers.apollo, self.enrichers.own, clock, carry=self.wire, wait=self._wait
+        )
+        return self._asking(house, asked)
+
+    def _asking(self, house: House, asked: Sequence[EnrichmentPort]) -> House:
+        """The same house with these to be asked about leads, on virtual time."""
+        return replace(
+            house,
+            fresh=self._fresh,
+            enrichment=(OfflineEnrichment(), *asked),
+            asking=lambda at_once: ByTurns(self.scheduler, at_once),
+            latch=lambda: Latch(self.scheduler),
+            seconds=lambda: self._virtual_clock().timestamp(),
+        )
 
     def open_chain(self) -> WorkersChain:
         """All stages over a house of its own."""
@@ -167,15 +190,17 @@ class Simulation(Course):
         self._digest.update(told.encode() + b"\n")
         self._write(told)
 
-    def _did(self, stage: str, report: Report) -> None:
+    def _did(self, stage: str, report: Report, took: timedelta = timedelta()) -> None:
         self.worked = True
+        if stage == "enrich":
+            self.records.waited.append((frozenset(report.lead_ids), took))
         self.touched |= report.lead_ids
         self.note(f"{stage} {json.dumps(dict(sorted(report.counts.items())))}")
 
     def troubled(self, worker: str, code: str) -> None:
         self.note(f"trouble {worker} {code}")
 
-    def _told(self, ask: Ask) -> None:
+    def told(self, ask: Ask) -> None:
         task = self.scheduler.current
         now = self.scheduler.clock()
         begun = task.committed_at if task is not None and task.committed_at is not None else now
@@ -196,6 +221,8 @@ class Simulation(Course):
             self._virtual.tick()
             task.committed_at = self._virtual.now
             self.commits += 1
+            if boundary.place == ENROLLED:
+                note_raises(self)
         if self.faults.crashes_at(boundary):
             self.records.killed_at[boundary] += 1
             self.note(f"dies {boundary}")
@@ -211,8 +238,10 @@ class Simulation(Course):
     def _on_crash(self, task: Task) -> None:
         now, delay = self._virtual.now, timedelta(seconds=5 + (self.records.killed_at.total() * 37) % 90)
         for worker in self.crew.workers:
-            if worker.name == task.name:
+            if worker.name == task.process:
                 worker.chain, worker.back_at = None, now + delay
+        self.records.lost(now, task.process)
+        self._died.add(task.name)
         self.outside.died(task, delay)
 
     # Moments --------------------------------------------------------------------------------------------
@@ -251,11 +280,13 @@ class Simulation(Course):
         """Who must be called is told at once; that a mail went out can wait some hours."""
         now = self._virtual.now
         whole = now - self._written >= timedelta(hours=4) or now >= self.report.end
-        if whole:
-            self._written = now
+        if whole or "escalate" in self._died:  # a schedule has another run soon
+            self._died.discard("escalate")
             self._start(
                 "escalate", lambda: escalate(self.engine, self.loaded.playbook, now=self._virtual.now)
             )
+        if whole:
+            self._written = now
             self._start_reconciler()
         news = effects.news_of or effects.crm_writes
         return frozenset() if whole or (news and self._rep_waits()) else frozenset({"write_back"})
@@ -308,6 +339,7 @@ class Simulation(Course):
         """Every connection of the workers ends, as when the server restarts."""
         self.faults.met["database_restart"] += 1
         self.note("database restarts")
+        self.records.lost(self._virtual.now)
         alone = create_engine(self.engine.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
         with alone.connect() as connection:
             connection.exec_driver_sql(
@@ -413,24 +445,8 @@ def _scene(clock: Clock, loaded: LoadedPlaybook, plan: Plan) -> Scene:
     scene = Scene.new(clock, reps, seed=plan.seed, per_week=plan.per_week)
     # Whether an account's activities take properties with unique values differs from one to another.
     scene.hubspot.options.unique_engagement_properties = plan.seed % 2 == 0
+    if "curious_readers" in plan.faults:
+        scene.world.curiosity = 0.4
     if "absent_reps" in plan.faults:
         scene.world.send_away([rep.id for rep in reps[::3]])
     return scene
-
-
-def _with_review(loaded: LoadedPlaybook, plan: Plan) -> LoadedPlaybook:
-    if not plan.review:
-        return loaded
-    return replace(loaded, playbook=loaded.playbook.model_copy(update={"mode": "review"}))
-
-
-def _with_caps(loaded: LoadedPlaybook, plan: Plan) -> LoadedPlaybook:
-    """Caps that are met, where the plan says so."""
-    if "tight_caps" not in plan.faults:
-        return loaded
-    playbook = loaded.playbook
-    cap = max(3, round(TIGHT_CAP * plan.per_week / 50))
-    boxes = tuple(box.model_copy(update={"daily_cap": cap}) for box in playbook.sender.mailboxes)
-    changed = {"mailboxes": boxes, "domain_daily_cap": round(1.5 * cap)}
-    sender = playbook.sender.model_copy(update=changed)
-    return replace(loaded, playbook=playbook.model_copy(update={"sender": sender}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from leadops.errors import LeadopsError
 from leadops.runtime.wiring import House
@@ -18,19 +18,25 @@ BATCH = 40
 
 
 class WorkersChain(Chain):
-    """The stages on a clock that goes on while they run. ``told`` hears of every batch that did something."""
+    """The stages on a clock that goes on while they run. ``told`` hears of every batch that did something,
+    and how long it took.
+    """
 
     def __init__(
-        self, house: House, clock: Callable[[], datetime], told: Callable[[str, Report], None]
+        self,
+        house: House,
+        clock: Callable[[], datetime],
+        told: Callable[[str, Report, timedelta], None],
     ) -> None:
         super().__init__(house, BATCH)
         self._clock, self._told = clock, told
 
     def _run(self, stage: str, now: datetime) -> list[Report]:
-        reports = super()._run(stage, max(now, self._clock()))
+        began = max(now, self._clock())
+        reports = super()._run(stage, began)
         for report in reports:
             if report.did:
-                self._told(stage, report)
+                self._told(stage, report, self._clock() - began)
         return reports
 
     def _send(self, now: datetime) -> list[Report]:  # noqa: ARG002 - the clock goes on during a batch

@@ -16,6 +16,16 @@ from typing import Any, Protocol
 Tell = Callable[[Any], None]
 
 
+class Latch(Protocol):
+    """Something that happens once, and others wait for (``threading.Event``)."""
+
+    def set(self) -> None:
+        """It has happened."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether it has, after ``timeout`` seconds at the latest."""
+
+
 class Beside(Protocol):
     """Runs calls. A call says what came of it by ``tell``, as often as it likes, and raises nothing."""
 

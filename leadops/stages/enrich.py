@@ -279,14 +279,22 @@ def _done(lead: _Lead, *, scores: bool) -> store.Done:
 def _later(
     done: store.Done, lead: _Lead, house: Enriching, unpaid: Collection[str], now: datetime
 ) -> store.Done:
-    """Asked about again: soon where its turn had not come, else later and later."""
+    """Asked about again: soon where its turn had not come, else later and later.
+
+    Where another one was asked in vain it costs a try, and is soon only once: a provider that stays silent
+    would be asked every time.
+    """
     section = house.section
     tries = 0 if lead.row["pending_enrichment"] else int(lead.row["enrich_tries"])
     first = timedelta(minutes=section.retry_minutes)
-    if turn_had_not_come(lead.pursuit, house.sources, section.wanted, resting=house.resting(), unpaid=unpaid):
-        return store.Done(done.lead_id, done.state_digest, done.scores, now + first / _SOONER, tries)
+    had_none = turn_had_not_come(
+        lead.pursuit, house.sources, section.wanted, resting=house.resting(), unpaid=unpaid
+    )
+    in_vain = not had_none or any(lead.pursuit.closed.values())
     at = again_at(now, tries, first, section.retries)
-    return store.Done(done.lead_id, done.state_digest, done.scores, at, tries + 1)
+    if had_none and (not in_vain or (tries == 0 and at is not None)):
+        at = now + first / _SOONER
+    return store.Done(done.lead_id, done.state_digest, done.scores, at, tries + in_vain)
 
 
 def _go_on(

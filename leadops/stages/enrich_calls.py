@@ -22,7 +22,7 @@ from leadops.providers.enrichment.port import (
     Found,
     Key,
 )
-from leadops.stages.beside import Beside, Tell
+from leadops.stages.beside import Beside, Latch, Tell
 from leadops.stages.enriching import Enriching, Fetched, fetched_of
 from leadops.stages.report import Report
 from leadops.store import enrichment as store
@@ -66,12 +66,15 @@ class Asking:
     report: Report
     fetched: dict[Pair, Fetched] = field(default_factory=dict)
     unpaid: set[tuple[str, str]] = field(default_factory=set)
-    recorded: threading.Event = field(default_factory=threading.Event)
+    recorded: Latch = field(init=False)
     _asking: dict[Pair, _Request] = field(default_factory=dict)
     _unsettled: list[_Told] = field(default_factory=list)
     _guard: threading.Lock = field(default_factory=threading.Lock)
     _is_over: bool = False
     _began: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.recorded = self.house.latch()
 
     def run(self) -> None:
         """Until nothing more is to be asked, or the deadline. Closes what is still open for a later pass."""
@@ -154,7 +157,7 @@ class Asking:
         return _Request(call, self.house.clock(), ids, first)
 
     def _rows(self, request: _Request) -> Iterable[dict[str, Any]]:
-        usd = next(s.usd for s in self.house.sources if s.name == request.call.source)
+        usd = self._price(request.call.source)
         for key in request.call.keys:
             yield {
                 "call_id": request.call_ids[key],
@@ -165,6 +168,10 @@ class Asking:
                 "cost_usd": usd,
                 "called_at": self.now,
             }
+
+    def _price(self, name: str) -> float:
+        """USD of one answer of this source, at most."""
+        return next(s.usd for s in self.house.sources if s.name == name)
 
     def take(self, cached: Mapping[Pair, Mapping[str, Any]]) -> None:
         """What is kept and fresh is known."""
@@ -217,7 +224,7 @@ class Asking:
             code = error.code
         except Exception as error:  # noqa: BLE001 - a broken adapter must not hold up the others
             code = f"adapter_{type(error).__name__}"
-        return dict.fromkeys(call.keys, Answer(Found.FAILED, code=code))
+        return dict.fromkeys(call.keys, Answer(Found.FAILED, code=code, in_doubt=True))
 
     def _remember_health(self, name: str, answers: Sequence[Answer], *, is_late: bool) -> None:
         breaker = self.house.breakers[name]
@@ -265,7 +272,8 @@ class Asking:
     def _fetched(self, told: _Told, key: str) -> Fetched:
         answer, name = told.answers[key], told.request.call.source
         fields = {n: EvidenceField(f.value, name, at=told.at) for n, f in answer.fields.items()}
-        usd = answer.credits * next(s.usd for s in self.house.sources if s.name == name)
+        # What may have been charged counts as charged: the month's budget is never passed.
+        usd = (1.0 if answer.in_doubt else answer.credits) * self._price(name)
         return Fetched(Known(fields, told.at), told.request.lead_ids[key], usd, told.took_ms)
 
     def _booked(self, told: _Told) -> tuple[list[store.Settled], list[dict[str, Any]]]:

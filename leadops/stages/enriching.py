@@ -19,7 +19,7 @@ from leadops.domain.keys import Keyring
 from leadops.playbook.enrichment import Enrichment
 from leadops.providers.breaker import Breaker
 from leadops.providers.enrichment.port import EnrichmentPort, Key, LocalEnrichment, RemoteEnrichment
-from leadops.stages.beside import Beside, Inline
+from leadops.stages.beside import Beside, Inline, Latch
 from leadops.stages.enrich_whom import Manners
 from leadops.terms import EvidenceField, LeadState
 
@@ -41,13 +41,17 @@ class _Slots:
 
 @dataclass(frozen=True)
 class Enriching:
-    """What enrichment works with; one per process. ``clock``: monotonic seconds."""
+    """What enrichment works with; one per process. ``clock``: monotonic seconds.
+
+    ``beside``, ``latch``: what waiting for others is.
+    """
 
     engine: Engine
     section: Enrichment
     manners: Manners
     providers: tuple[EnrichmentPort, ...]
     beside: Callable[[int], Beside] = lambda _at_once: Inline()
+    latch: Callable[[], Latch] = threading.Event
     fresh: Callable[[], str] = lambda: uuid.uuid4().hex
     clock: Callable[[], float] = time.monotonic
     slots: _Slots = field(default_factory=_Slots)

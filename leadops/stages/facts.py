@@ -59,7 +59,8 @@ class LoadedTouch:
 
 _LOAD = sql(
     """
-    select t.*, e.state as enrolment_state, e.resume_at, e.reply_token, e.variant, l.state as lead_state,
+    select t.*, e.state as enrolment_state, e.tier as enrolment_tier, e.resume_at, e.reply_token,
+        e.variant, l.state as lead_state,
         (select coalesce(array_agg(p.state order by p.position), '{}') from touches p
             where p.enrolment_id = t.enrolment_id and p.position < t.position) as predecessors,
         (select max(p.handed_over_at) from touches p
@@ -152,6 +153,7 @@ def facts(loaded: LoadedTouch, found: Standing, playbook: Playbook, keyring: Key
         channel=Channel(touch["channel"]),
         due_at=touch["due_at"],
         enrolment_state=loaded.enrolment_state,
+        is_outgrown=touch["sequence"] != touch["enrolment_tier"],
         window=playbook.window_for(sequence, first=touch["step"] == 1),
         zone=resolve_zone(state.timezone, state.country, playbook.fallback_timezone),
         country=state.country,

@@ -12,11 +12,11 @@ from leadops.domain.fold import fold
 from leadops.domain.identity import part
 from leadops.domain.intake import parse_event
 from leadops.domain.keys import Keyring, identity_keys
-from leadops.domain.learned import take_over
 from leadops.domain.scoring import INPUTS, inputs_of, score
 from leadops.errors import BadInput
 from leadops.learning.as_of import cut_of, known
 from leadops.learning.examples import Asked, row_of
+from leadops.learning.serve import said_by
 from leadops.playbook.model import Scorecard
 from leadops.providers.crm.port import RawRow
 from leadops.providers.enrichment.offline import OfflineEnrichment
@@ -104,28 +104,18 @@ def _taken_over(
     """The scores by ``model``, with its columns; where it has no word, as they were."""
     import pandas as pd
 
-    looks: list[tuple[_Person, Asked]] = []
-    for person in people:
+    asked: dict[str, Asked] = {}
+    for number, person in enumerate(people):
         came = person.state.became_lead_at
-        if came is not None and (look := known(cut_of("", came, now), person.events)) is not None:
-            looks.append((person, row_of(look, scorecard)))
-    said = model.predict([a.row for _, a in looks], [a.at for _, a in looks])
+        if came is not None and (look := known(cut_of(str(number), came, now), person.events)) is not None:
+            asked[str(number)] = row_of(look, scorecard)
+    by_rules = {i: score(people[int(i)].inputs, scorecard) for i in asked}
     by_place: dict[int, tuple[Any, ...]] = {}
-    for (person, asked), prediction in zip(looks, said, strict=True):
-        found = take_over(
-            score(person.inputs, scorecard),
-            scorecard,
-            version=model.version,
-            probability=prediction.probability,
-            total=prediction.total,
-            rules_then=asked.rules,
-            contributions=prediction.contributions,
-        )
-        if found.learned is None:  # the scorecard rules it out
-            continue
-        part_of = found.learned
-        told = (found.total, found.tier.value, part_of.probability, part_of.rules_total, found.reason)
-        by_place |= dict.fromkeys(person.places, told)
+    for i, found in said_by(model, asked, by_rules, scorecard).items():
+        if found.learned is not None:  # else the scorecard rules it out
+            part_of = found.learned
+            told = (found.total, found.tier.value, part_of.probability, part_of.rules_total, found.reason)
+            by_place |= dict.fromkeys(people[int(i)].places, told)
     changed = pd.DataFrame.from_dict(by_place, orient="index", columns=["total", "tier", *BY_MODEL])
     out = scores.assign(**dict.fromkeys(BY_MODEL))
     out.loc[changed.index, changed.columns] = changed

@@ -63,6 +63,7 @@ def test_a_clear_touch_passes_every_gate_and_shows_every_value():
     ("changed", "gate", "reason"),
     [
         ({"enrolment_state": EnrolmentState.FINISHED_REPLIED}, "enrolment_live", TouchReason.ENROLMENT_ENDED),
+        ({"is_outgrown": True}, "enrolment_live", TouchReason.TIER_RAISED),
         ({"lead_stop": StopFact(ExitReason.REPLIED, "evt_1", NOW)}, "no_stop", TouchReason.STOPPED),
         ({"suppressed_by": "complained"}, "not_suppressed", TouchReason.SUPPRESSED),
         ({"has_address": False}, "has_address", TouchReason.NO_ADDRESS),

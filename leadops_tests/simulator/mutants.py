@@ -13,15 +13,17 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, TextClause, text
 
-from leadops.domain import eligibility, enrolling, timing
+from leadops.domain import eligibility, enriching, enrolling, timing
 from leadops.metrics import build
 from leadops.providers.crm import hubspot_write
 from leadops.providers.llm import openai as openai_writer
 from leadops.simulator import faults
 from leadops.simulator.plan import START, Plan
 from leadops.stages import enrol, escalate, fold, hand_over, outreach, replies, settle, stops
-from leadops.store import enrolments, events, touches
-from leadops.terms import EventKind, ExitReason, Gate, Outcome, ReplyClass, SendResult, SlotValue
+from leadops.stages.enrich_calls import Asking
+from leadops.stages.enriching import Enriching
+from leadops.store import enrichment, enrolments, events, touches
+from leadops.terms import EventKind, ExitReason, Gate, Outcome, ReplyClass, SendResult, SlotValue, TouchReason
 
 Patch = pytest.MonkeyPatch
 
@@ -291,6 +293,68 @@ def _stays_planned(patch: Patch) -> None:
     _passes("_not_suppressed")(patch)
 
 
+# Entering and rising ----------------------------------------------------------------------------------------
+
+
+def _ruled_out_are_enrolled(patch: Patch) -> None:
+    original = enrol.decide
+    patch.setattr(enrol, "decide", lambda *args, **given: original(*args, **{**given, "disqualified": False}))
+
+
+def _rises_without_gap(patch: Patch) -> None:
+    original = enrol.plan
+    patch.setattr(enrol, "plan", lambda *args, **given: original(*args, **{**given, "not_before": None}))
+
+
+def _lower_steps_stay(patch: Patch) -> None:
+    """A rise plans the higher sequence beside the lower one, and no gate minds."""
+    _passes("_enrolment_live")(patch)
+    original = touches.cancel_open
+
+    def cancelled(connection: Connection, ids: Any, reason: TouchReason, **given: Any) -> int:
+        return 0 if reason is TouchReason.TIER_RAISED else original(connection, ids, reason, **given)
+
+    patch.setattr(touches, "cancel_open", cancelled)
+
+
+# Enrichment -------------------------------------------------------------------------------------------------
+
+
+def _waits_for_every_answer(patch: Patch) -> None:
+    original = Asking.run
+
+    def run(asking: Asking) -> None:
+        section = asking.house.section.model_copy(update={"deadline_seconds": 60.0})
+        asking.house = replace(asking.house, section=section)
+        original(asking)
+
+    patch.setattr(Asking, "run", run)
+
+
+def _reserved_afterwards(patch: Patch) -> None:
+    """A look-up is written down with its answer."""
+    reserve, settle_all = enrichment.reserve, enrichment.settle
+    made: dict[str, Any] = {}
+
+    def settled(connection: Connection, answers: Any, remembered: Any) -> None:
+        reserve(connection, [made.pop(a.call_id) for a in answers if a.call_id in made])
+        settle_all(connection, answers, remembered)
+
+    patch.setattr(
+        enrichment, "reserve", lambda _connection, rows: made.update({r["call_id"]: r for r in rows})
+    )
+    patch.setattr(enrichment, "settle", settled)
+
+
+def _doubt_costs_nothing(patch: Patch) -> None:
+    original = Asking._look_up
+
+    def looked_up(asking: Asking, call: Any) -> Any:
+        return {key: replace(a, in_doubt=False) for key, a in original(asking, call).items()}
+
+    patch.setattr(Asking, "_look_up", looked_up)
+
+
 _STOPPED = "late_webhooks,two_dispatchers,slow_answers"
 _DOUBT = "timeouts_after,half_answers"
 
@@ -343,7 +407,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("nothing_to_who_is_gone", "every answer is a machine's", _says(ReplyClass.AUTO), days=8, leads=40),
     Mutant("withdrawals_are_for_good", "a stop ends no enrolment", _put(stops, "_end", _nothing), days=6),
     Mutant("machines_stop_nothing", "an absence note is an answer", _absence_is_an_answer, leads=60),
-    Mutant("machines_stop_nothing", "every answer is a machine's", _says(ReplyClass.AUTO)),
+    Mutant("machines_stop_nothing", "every answer is a machine's", _says(ReplyClass.AUTO), leads=60),
     Mutant("bots_decide_nothing", "every click counts", _every_click_counts),
     Mutant("no_accepted_event_is_lost", "one event in five is dropped", _drops_every_fifth),
     Mutant(
@@ -405,6 +469,71 @@ MUTANTS: tuple[Mutant, ...] = (
         days=3,
         leads=40,
         metrics=True,
+    ),
+    Mutant("only_people_raise", "every click counts", _every_click_counts, leads=60),
+    Mutant(
+        "the_higher_sequence_takes_over",
+        "the gap before the rise is forgotten",
+        _rises_without_gap,
+        "curious_readers",
+    ),
+    Mutant(
+        "the_higher_sequence_takes_over",
+        "the lower steps stay",
+        _lower_steps_stay,
+        "curious_readers",
+        days=11,
+        leads=50,
+    ),
+    Mutant(
+        "rep_first_is_a_persons",
+        "they are written to all the same",
+        _put(enrol, "_GIVEN", {"variant": enrolling.REP_FIRST, "sequence_version": enrolling.REP_FIRST}),
+    ),
+    Mutant("rep_first_is_a_persons", "no rep is told", _put(enrol, "hand_off", lambda *_args, **_given: 0)),
+    Mutant("who_is_ruled_out_enters_nothing", "nobody asks the rules", _ruled_out_are_enrolled, leads=40),
+    Mutant(
+        "enrichment_keeps_its_deadline",
+        "every answer is waited for",
+        _waits_for_every_answer,
+        "enrichment_late,timeouts_before",
+    ),
+    Mutant(
+        "budgets_are_kept",
+        "a look-up is written down with its answer",
+        _reserved_afterwards,
+        "crash,two_dispatchers,timeouts_after,half_answers,enrichment_late",
+        leads=60,
+    ),
+    Mutant(
+        "look_ups_are_counted_once",
+        "what may have been charged costs nothing",
+        _doubt_costs_nothing,
+        "timeouts_after,half_answers",
+        leads=40,
+    ),
+    Mutant(
+        "look_ups_are_counted_once",
+        "what comes late is thrown away",
+        _put(Asking, "_late", _nothing),
+        "enrichment_late",
+    ),
+    Mutant(
+        "nobody_is_lost_in_enrichment",
+        "a dead worker keeps its leads for a day",
+        _put(Enriching, "hold", timedelta(days=1)),
+        "crash",
+    ),
+    Mutant(
+        "nobody_is_lost_in_enrichment",
+        "nobody goes on to a score",
+        _reword(enrichment, "_DONE", "l.pending_score or m.scores = 'yes'", "l.pending_score"),
+    ),
+    Mutant(
+        "nonsense_is_not_believed",
+        "whatever a vendor says is believed",
+        _put(enriching, "_clean", lambda _name, value: value),
+        "enrichment_nonsense",
     ),
     Mutant("words_are_ours_or_theirs", "the model is believed", _believes_the_model, "llm_attacker"),
 )

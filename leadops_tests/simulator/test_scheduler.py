@@ -101,3 +101,42 @@ def test_at_the_end_everybody_is_gone() -> None:
     made.kill_all()
     assert ended == [True]
     assert not made.is_running("a")
+
+
+def test_who_starts_another_runs_beside_it_and_takes_it_along() -> None:
+    """Another task of a task's process: each goes on by itself, and where one dies all of them do."""
+    died: list[str] = []
+    made, said = scheduler(on_crash=lambda task: died.append(task.process)), []
+
+    def call() -> None:
+        made.sleep(timedelta(seconds=1))
+        said.append("call")
+        raise Crash
+
+    def work() -> None:
+        made.start("call", call)
+        made.sleep(timedelta(seconds=5))
+        said.append("work")
+
+    made.start("a", work)
+    made.start("b", lambda: made.sleep(timedelta(seconds=5)))
+    made.run()
+    made.clock.advance(START + timedelta(seconds=1))
+    made.run()
+    assert (said, died) == (["call"], ["a"])
+    assert not made.is_running("a")
+    assert made.is_running("b")
+
+
+def test_who_is_woken_sleeps_no_longer() -> None:
+    made, said = scheduler(), []
+
+    def sleeper() -> None:
+        made.sleep(timedelta(days=1))
+        said.append(made.clock())
+
+    task = made.start("a", sleeper)
+    made.run()
+    made.wake(task)
+    made.run()
+    assert said == [START]

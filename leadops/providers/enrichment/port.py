@@ -38,6 +38,7 @@ class Answer:
     """One key's answer. ``code``: of what failed, never a person's data. ``credits``: as charged.
 
     ``is_refusal``: it failed because of this key; to ask again is useless, and the provider is well.
+    ``in_doubt``: it may have been answered, and charged, all the same.
     """
 
     outcome: Found
@@ -46,6 +47,7 @@ class Answer:
     code: str = ""
     retry_after_s: float | None = None
     is_refusal: bool = False
+    in_doubt: bool = False
 
 
 class EnrichmentPort(ABC):

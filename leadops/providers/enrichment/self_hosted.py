@@ -6,36 +6,44 @@ person leaves. Fields are those of ``domain.enriching.FIELDS``; others are passe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 import httpx
 
 from leadops.domain.enriching import evidence
-from leadops.providers.enrichment.line import Line, each
+from leadops.providers.enrichment.line import Line
 from leadops.providers.enrichment.port import Answer, Found, Key, RemoteEnrichment, company_key
 from leadops.terms import LeadState
 
 
 class SelfHosted(RemoteEnrichment):
-    """``key`` None: the service asks for none. ``transport``: in place of the network."""
+    """``key`` None: the service asks for none. ``transport``, ``clock``: as a Line's."""
 
     name = "self_hosted"
     tells = frozenset({"company_name", "company_size", "country", "domain", "industry"})
 
-    def __init__(self, key: str | None, base_url: str, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        key: str | None,
+        base_url: str,
+        transport: httpx.BaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._line = Line(
             self.name,
             base_url,
             variable="LEADOPS_ENRICHMENT_KEY",
             key_header=("authorization", f"Bearer {key.strip()}") if key is not None else None,
             transport=transport,
+            clock=clock,
         )
 
     def key(self, state: LeadState) -> Key | None:
         return company_key(state)
 
     def lookup(self, keys: Sequence[Key], timeout_s: float) -> list[Answer]:
-        return each(keys, timeout_s, self._one)
+        return self._line.each(keys, timeout_s, self._one)
 
     def _one(self, key: Key, timeout_s: float) -> Answer:
         reply = self._line.ask("GET", "", timeout_s, query={"domain": key.text})

@@ -19,6 +19,8 @@ from leadops.sandbox.world.propensity import AVERSE, propensity
 GOOD = {"interested": 44, "question": 30, "books": 26}
 BAD = {"not_interested": 42, "wrong_person": 14, "opt_out": 17, "one_click": 22, "complaint": 5}
 SHOWS_AFTER = {1: 46, 2: 26, 3: 14, 4: 8, 5: 4, 6: 2}
+CURIOSITY = 0.05
+"""How likely somebody clicks who does nothing else."""
 _AWAY = 0.05
 LIVE_S = 55.0
 """However slow somebody is, above pace 1 nobody takes longer than this."""
@@ -71,6 +73,7 @@ class Letter:
     links: Sequence[str] = ()
     opens_tracked: bool = False
     clicks_tracked: bool = False
+    curiosity: float = CURIOSITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +189,7 @@ class _All:
         if reader and self._u("reads") < reads:
             opened = self._later(at, "open")
             yield self._event(opened, "open", useragent=reader, ip=self._ip, sg_machine_open=False)
-        clicks = 0.5 if kind in GOOD else 0.05
+        clicks = 0.5 if kind in GOOD else self.letter.curiosity
         if self.letter.links and self.letter.clicks_tracked and self._u("clicks") < clicks:
             url = self.letter.links[int(self._u("which") * len(self.letter.links))]
             agent = _BROWSERS[self.person.client]

@@ -23,7 +23,7 @@ from leadops.sandbox.world.chance import Chance
 from leadops.sandbox.world.known import Due, Known
 from leadops.sandbox.world.people import Person, person_of
 from leadops.sandbox.world.places import BY_CODE, WEIGHTS
-from leadops.sandbox.world.reactions import Fate, Letter, Reaction, fate_of, reactions_to
+from leadops.sandbox.world.reactions import CURIOSITY, Fate, Letter, Reaction, fate_of, reactions_to
 from leadops.sandbox.world.reps import Rep
 from leadops.sandbox.world.rhythm import SOURCES, Moment, Rhythm
 
@@ -92,6 +92,7 @@ class World:
         self.chance = Chance(seed)
         self.comes: Callable[[Arrival], bool] = lambda _arrival: True
         """Who of those who would arrive does; the others stay away."""
+        self.curiosity = CURIOSITY
         self.rhythm = Rhythm(seed, per_week)
         self.known: dict[str, Known] = {}
         self._by_address: dict[str, str] = {}
@@ -174,6 +175,7 @@ class World:
                 links=[link for link in mail.links if link != wanted],
                 opens_tracked=mail.opens_tracked,
                 clicks_tracked=mail.clicks_tracked,
+                curiosity=self.curiosity,
             )
             self._mails[mail.sg_message_id] = mail
             for place, reaction in enumerate(
