@@ -233,7 +233,7 @@ _FIELDS = (
     "engagement",
     DAYS,
 )
-_COPY = b"""copy floor_lead_scores (score_id, lead_id, total, tier, fit, engagement, signals,
+_COPY = b"""copy floor_lead_scores (score_id, lead_id, total, tier, fit, engagement, attainable, signals,
     scorecard_version, inputs_hash, reason, scored_at) from stdin"""
 _WRITE = """update floor_leads l set pending_score = false, pending_enrolment = true, score = m.total,
     tier = m.tier from unnest(%s::text[], %s::float[], %s::text[]) as m(lead_id, total, tier)
@@ -278,7 +278,7 @@ def _floor(driver: Driver, scorecard: Scorecard, size: int) -> None:
         with cursor.copy(_COPY) as copy:
             for lead_id, points, name in scored:
                 copy.write_row(
-                    (f"sco_{lead_id}", lead_id, points, name, 0, 0, "[]", scorecard.version, "", "", NOW)
+                    (f"sco_{lead_id}", lead_id, points, name, 0, 0, 100, "[]", scorecard.version, "", "", NOW)
                 )
         cursor.execute(_WRITE, (list(ids), total.tolist(), tier.tolist()))
 
