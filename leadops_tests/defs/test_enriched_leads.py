@@ -69,7 +69,8 @@ def test_a_provider_that_says_nothing_for_a_minute_holds_no_first_touch(
         # Given up at its own timeout, and asked again in time, once the provider is well.
         until(lambda: not world.rows("select 1 from enrichment_calls where outcome = 'asked'"))
         assert world.one("select detail from enrichment_calls") == "apollo_timeout"
-        assert world.one("select cost_usd from enrichment_calls") == 0
+        # It may have been answered and charged all the same: the budget counts it.
+        assert world.one("select cost_usd from enrichment_calls") > 0
         apollo.faults.clear()
         world.now += timedelta(minutes=6)
         section = world.house.enriching.section.model_copy(update={"deadline_seconds": 20.0})

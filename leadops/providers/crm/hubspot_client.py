@@ -17,6 +17,7 @@ from typing import Any, Literal
 import httpx
 
 from leadops.errors import ProviderError, UsageError
+from leadops.providers.trust import trusted
 
 VERSION = "2026-09"
 OBJECTS = f"/crm/objects/{VERSION}"
@@ -174,6 +175,7 @@ class Client:
                     timeout=self._timeout_s,
                     transport=self._transport,
                     follow_redirects=False,
+                    verify=trusted(),
                 )
             return self._http
 

@@ -15,6 +15,7 @@ import httpx
 
 from leadops.errors import ProviderError, UsageError
 from leadops.providers.enrichment.port import Answer, Found, Key
+from leadops.providers.trust import trusted
 
 # At INFO it would write whom we ask about to the log: addresses stand in the query string.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -158,6 +159,7 @@ class Line:
                     auth=self._auth,
                     transport=self._transport,
                     follow_redirects=False,
+                    verify=trusted(),
                 )
             return self._http
 
