@@ -9,7 +9,7 @@ import numpy as np
 
 from leadops.learning.train import Examples, Options
 
-OPTIONS = Options(thresholds=(35.0, 60.0), scorecard_version="test", resamples=1000)
+OPTIONS = Options(thresholds=(35.0, 60.0), scorecard_version="test", resamples=400)
 START = 1_700_000_000.0
 
 

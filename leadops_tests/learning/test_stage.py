@@ -37,7 +37,9 @@ START = TUESDAY - timedelta(days=120)
 
 
 def playbook_with(*, model_above: int = 200, **given: Any) -> Playbook:
+    """Resamples: fewer than a playbook may say, so that nobody waits."""
     made = load(PLAYBOOK).playbook
+    given = {"resamples": 400} | given
     volume = made.volume.model_copy(update={"model_above": model_above})
     return made.model_copy(update={"model": made.model.model_copy(update=given), "volume": volume})
 
@@ -49,7 +51,7 @@ def come(
     days: int,
     *,
     law: int,
-    a_day: int = 12,
+    a_day: int = 10,
     seen: datetime | None = None,
 ) -> datetime:
     """Leads of ``days`` days; ``law``: 1: who wants the team plan books; -1: who does not; 0: chance."""

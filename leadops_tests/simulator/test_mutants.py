@@ -20,10 +20,10 @@ REQUIREMENTS = {f"R{n}" for n in range(1, 35)} | {"R7b"} | {f"P{n}" for n in ran
 
 
 def _each() -> Iterator[Any]:
-    """One of every invariant. The others are long, and what needs dbt: half a minute of a busy machine."""
+    """One of every invariant. The others are long, and what needs dbt or sixty leads: that takes a while."""
     seen: set[str] = set()
     for mutant in MUTANTS:
-        is_long = mutant.metrics or mutant.invariant in seen
+        is_long = mutant.metrics or mutant.leads >= 60 or mutant.invariant in seen
         seen.add(mutant.invariant)
         yield pytest.param(mutant, marks=[pytest.mark.full] if is_long else [])
 
