@@ -122,7 +122,8 @@ def _checked(connection: Connection) -> str | None:
         raise UsageError(
             "database_newer",
             f"The database is at version {found}, which this leadops (version {head()}) does not know: "
-            "install the newer leadops that wrote it, or restore a backup from before.",
+            "install the newer leadops that wrote it, or restore a backup from before. (What was written "
+            "before the first release is not carried over: begin with an empty database or LEADOPS_HOME.)",
         )
     return found
 

@@ -1,6 +1,6 @@
 """first version
 
-Revision ID: 0001
+Revision ID: 0001_7a5914e5
 Revises: 
 """
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = '0001'
+revision = '0001_7a5914e5'
 down_revision = None
 branch_labels = None
 depends_on = None
