@@ -23,7 +23,7 @@ from leadops.store import leads as store
 from leadops.store.engine import TEXTS, put, rows, sql, transaction
 from leadops.store.evidence import evidence_of
 from leadops.store.tables import lead_scores
-from leadops.terms import EvidenceField, LearnedPart, Score, stable_id
+from leadops.terms import Contribution, EvidenceField, LearnedPart, Score, SignalPoints, stable_id
 
 FLAG = "pending_score"
 _CURRENT = sql(
@@ -118,7 +118,7 @@ def _row(lead_id: str, s: Score, now: datetime) -> dict[str, Any]:
         "engagement": s.engagement,
         "attainable": s.attainable,
         "disqualified": s.disqualified,
-        "signals": [asdict(p) for p in s.signals],
+        "signals": [_flat(p) for p in s.signals],
         "scorecard_version": s.scorecard_version,
         "inputs_hash": s.inputs_hash,
         "reason": s.reason,
@@ -126,6 +126,11 @@ def _row(lead_id: str, s: Score, now: datetime) -> dict[str, Any]:
         "scored_at": now,
         **_learned(s.learned),
     }
+
+
+def _flat(part: SignalPoints | Contribution) -> dict[str, Any]:
+    """A record of plain values: ``asdict`` copies each of them, a fifth of the whole stage."""
+    return {name: getattr(part, name) for name in part.__dataclass_fields__}
 
 
 def _learned(part: LearnedPart | None) -> dict[str, Any]:
@@ -136,7 +141,7 @@ def _learned(part: LearnedPart | None) -> dict[str, Any]:
         "model_version": part.model_version,
         "rules_total": part.rules_total,
         "probability": part.probability,
-        "contributions": [asdict(c) for c in part.contributions],
+        "contributions": [_flat(c) for c in part.contributions],
         "model_start": part.start,
         "model_total": part.total,
     }
