@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
+from leadops.domain.modes import TRAILING
 from leadops.domain.scoring import score as decide
 from leadops.learning.as_of import Known, cohort, cuts_of, in_chunks, known_at, outcomes
 from leadops.playbook.model import Playbook, Scorecard
@@ -62,10 +63,8 @@ class Found:
     recent: list[Asked] = field(default_factory=list)
     volume: int = 0
     immature: int = 0
-    last_lead_at: datetime | None = None
 
 
-_MONTH = timedelta(days=30)
 _LAST = sql(
     "select max(became_lead_at) as at from leads where became_lead_at <= :now and merged_into is null"
 )
@@ -73,7 +72,7 @@ _LAST = sql(
 
 def volume(connection: Connection, now: datetime) -> tuple[int, datetime | None]:
     """Leads of the trailing 30 days, and when the last one came in."""
-    counted = came_in(connection, since=now - _MONTH, until=now)
+    counted = came_in(connection, since=now - TRAILING, until=now)
     (last,) = rows(connection, _LAST, now=now)
     return counted, last["at"]
 
@@ -93,8 +92,8 @@ def collect(
     since = now - timedelta(days=setting.window_days)
     horizon = timedelta(days=setting.horizon_days)
     labelled: list[tuple[Asked, bool]] = []
-    count, last = volume(connection, now)
-    out = Found(Examples((), np.zeros(0), (), np.zeros(0, dtype=np.bool_), np.zeros(0)), [], count, 0, last)
+    out = Found(Examples((), np.zeros(0), (), np.zeros(0, dtype=np.bool_), np.zeros(0)))
+    out.volume = came_in(connection, since=now - TRAILING, until=now)
     for cuts in in_chunks(
         cohort(connection, since=since, until=until or now, now=now, most=setting.max_leads)
     ):
@@ -102,7 +101,7 @@ def collect(
         for lead in known_at(connection, cuts):
             came, asked = lead.cut.became_lead_at, row_of(lead, playbook.scorecard)
             won = won_at.get(asked.lead_id)
-            if now - came <= _MONTH:
+            if now - came <= TRAILING:
                 out.recent.append(asked)
             if won is not None and won < came:
                 continue  # a customer already: nothing to foretell

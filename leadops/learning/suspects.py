@@ -21,10 +21,10 @@ def alone_auc(column: Column, encoded: Numbers, converted: Labels) -> float:
     if converted.all() or not converted.any():
         return 0.5
     candidates = [encoded[:, n] for n in range(encoded.shape[1])] if column.kind != "category" else []
-    if column.kind in ("category", "words", "date") and encoded.shape[1]:
+    if column.kind == "category" and encoded.shape[1]:
         prior = float(converted.mean())
         hits = encoded.T @ converted
-        rates = (hits + _BELIEVED_HALF * prior) / (encoded.sum(axis=0) + _BELIEVED_HALF)
-        if column.kind == "category":
-            candidates.append(encoded @ rates)
+        candidates.append(
+            encoded @ ((hits + _BELIEVED_HALF * prior) / (encoded.sum(axis=0) + _BELIEVED_HALF))
+        )
     return max((max(a, 1 - a) for a in (auc(x, converted) for x in candidates)), default=0.5)

@@ -17,7 +17,6 @@ FEWEST = 50
 """Fewer leads say nothing."""
 FAR = 3.0
 """Standard errors between what was said and what came."""
-SHIFTED = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +35,8 @@ class Health:
     @property
     def shifted(self) -> dict[str, float]:
         """Columns of another population than in training."""
+        from leadops.learning.drift import SHIFTED
+
         return {n: v for n, v in self.drift.items() if v > SHIFTED} if self.leads >= FEWEST else {}
 
     @property

@@ -191,9 +191,9 @@ def _tiers(
 
 
 def _auc(ours: Numbers, theirs: Numbers, mature: Labels, converted: Labels) -> tuple[float, float] | None:
-    from sklearn.metrics import roc_auc_score
+    from leadops.learning.judge import auc
 
     came = converted[mature]
     if not came.any() or came.all():
         return None
-    return tuple(round(float(roc_auc_score(came, t[mature])), 4) for t in (ours, theirs))  # type: ignore[return-value]
+    return round(auc(ours[mature], came), 4), round(auc(theirs[mature], came), 4)

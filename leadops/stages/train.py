@@ -40,7 +40,6 @@ class TrainReport:
     figures: dict[str, Any] = field(default_factory=dict)
     card: str = ""
     plots: dict[str, bytes] = field(default_factory=dict)
-    trained: Trained | None = None
 
 
 def train(engine: Engine, playbook: Playbook, *, now: datetime, any_volume: bool = False) -> TrainReport:
@@ -277,7 +276,7 @@ def _as_trained(found: Found, trained: Trained, playbook: Playbook, now: datetim
     drift = psi(trained.model.reference, [a.row for a in found.recent])
     text, plots = cards.card(trained, found.examples, drift, playbook, now)
     reason = trained.judgement.reason + _noted(trained)
-    report = TrainReport(PROMOTED, reason, trained.model.version, trained=trained)
+    report = TrainReport(PROMOTED, reason, trained.model.version)
     report.figures = {
         "judgement": trained.judgement.to_json(),
         "cross_validated_log_loss": {k: round(v, 6) for k, v in trained.candidates.items()},
